@@ -1,0 +1,162 @@
+"""Files of the data sets: where they are looked for, checked, and downloaded from."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class DataNotFound(FileNotFoundError):
+    """A file of a data set is neither in the data folder nor to be had from the network."""
+
+
+class DataCorrupt(ValueError):
+    """A file of a data set is there, but is not the published one."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """The size in bytes and the SHA-256 of a published file."""
+
+    size: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.size:,} bytes with sha256 {self.sha256}"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One published file: its path below the data folder, and the addresses that offer it.
+
+    `extracted` describes what a `.gz` holds; a copy extracted beside it serves as well.
+    """
+
+    dataset: str
+    path: str
+    urls: tuple[str, ...]
+    content: Content
+    extracted: Content | None = None
+
+    def variants(self, folder: Path) -> list[tuple[Path, Content]]:
+        """The paths that would do, the quickest to read first, with what each must hold."""
+        packed = folder / self.path
+        if self.extracted is None:
+            return [(packed, self.content)]
+        return [(packed.with_suffix(""), self.extracted), (packed, self.content)]
+
+
+def data_folder() -> Path:
+    """The data folder: `VAE_CORE_DATA`, or `data` in the user's cache directory."""
+    named = os.environ.get("VAE_CORE_DATA")
+    if named:
+        return Path(named).expanduser().resolve()
+    import platformdirs
+
+    return platformdirs.user_cache_path("vae_core") / "data"
+
+
+def content_of(path: Path) -> Content:
+    """Size and SHA-256 of a file."""
+    with open(path, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256")
+    return Content(path.stat().st_size, digest.hexdigest())
+
+
+def find(file: RemoteFile, folder: Path) -> Path | None:
+    """The path of a verified copy of the file, or None where there is none.
+
+    Raises:
+        DataCorrupt: a copy is there, but its content is not the published one.
+    """
+    for path, expected in file.variants(folder):
+        if path.exists():
+            found = content_of(path)
+            if found != expected:
+                raise DataCorrupt(
+                    f"{path} is not the published file (truncated, damaged or another version): "
+                    f"expected {expected}, found {found}. "
+                    f"Delete it and run `vae-core data fetch {file.dataset}`."
+                )
+            return path
+    return None
+
+
+def obtain(file: RemoteFile, folder: Path, *, progress: bool = True) -> Path:
+    """The path of a verified copy of the file, downloaded if it is not there.
+
+    Raises:
+        DataNotFound: the file is missing and no address delivers it.
+        DataCorrupt: a copy is there, but its content is not the published one.
+    """
+    found = find(file, folder)
+    if found is not None:
+        return found
+    reasons = []
+    for url in file.urls:
+        try:
+            return _download(url, folder / file.path, file.content, progress=progress)
+        except (OSError, ValueError) as error:  # requests' errors are OSErrors
+            reasons.append(f"{url} ({_brief(error)})")
+    raise DataNotFound(
+        f"{file.path} of the data set '{file.dataset}' is missing. "
+        f"Looked for in {folder} (the environment variable VAE_CORE_DATA names another folder); "
+        f"could not be downloaded from {' or '.join(reasons)}. "
+        f"Put the file at {folder / file.path}, or use the data set 'digits', which needs no file."
+    )
+
+
+def extract(packed: Path, target: Path) -> None:
+    """Extracts a `.gz` file; the target is there whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:
+        try:
+            with gzip.open(packed) as stream:
+                shutil.copyfileobj(stream, temporary, 1 << 20)
+            temporary.close()
+            _publish(Path(temporary.name), target)
+        except BaseException:
+            Path(temporary.name).unlink(missing_ok=True)
+            raise
+
+
+def _download(url: str, target: Path, expected: Content, *, progress: bool) -> Path:
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says it already
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
+        path = pooch.retrieve(
+            url,
+            known_hash=f"sha256:{expected.sha256}",
+            fname=target.name,
+            path=folder,
+            downloader=pooch.HTTPDownloader(progressbar=progress, timeout=10),
+        )
+        _publish(Path(path), target)
+    return target
+
+
+def _publish(temporary: Path, target: Path) -> None:
+    """Moves a finished temporary file to its name, readable by whom the folder is shared with."""
+    temporary.chmod(0o644)
+    os.replace(temporary, target)
+
+
+def _brief(error: Exception) -> str:
+    """One short reason: connection errors carry whole call stacks in their text."""
+    import requests
+
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.HTTPError):
+        return f"status {error.response.status_code}"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    if isinstance(error, ValueError):
+        return "what it delivers has another sha256"
+    return str(error)
