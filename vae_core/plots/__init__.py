@@ -1,0 +1,56 @@
+"""Every figure of the book, drawn from Run objects in one visual language."""
+
+from .curves import bound_figure, lower_bound_figure, marginal_likelihood_figure
+from .images import (
+    active_dimensions,
+    beside,
+    decode_means,
+    draw_samples,
+    image_grid,
+    manifold_figure,
+    reconstruction_figure,
+    samples_figure,
+    scatter_figure,
+    traversal_figure,
+    unit_square_latents,
+    walk_figure,
+)
+from .paper import fig2_curve, fig3_curve, interpolate_log, mean_abs_difference
+from .provenance import provenance
+from .style import COLORS, DASHES, DATASET_NAMES, NAMES, Figure, Panel, png_panel, svg_panel
+from .tables import Comparison, Table, bound_table, compare
+
+__all__ = [
+    "COLORS",
+    "DASHES",
+    "DATASET_NAMES",
+    "NAMES",
+    "Comparison",
+    "Figure",
+    "Panel",
+    "Table",
+    "active_dimensions",
+    "beside",
+    "bound_figure",
+    "bound_table",
+    "compare",
+    "decode_means",
+    "draw_samples",
+    "fig2_curve",
+    "fig3_curve",
+    "image_grid",
+    "interpolate_log",
+    "lower_bound_figure",
+    "manifold_figure",
+    "marginal_likelihood_figure",
+    "mean_abs_difference",
+    "png_panel",
+    "provenance",
+    "reconstruction_figure",
+    "samples_figure",
+    "scatter_figure",
+    "svg_panel",
+    "traversal_figure",
+    "unit_square_latents",
+    "walk_figure",
+]

@@ -1,0 +1,116 @@
+"""The curves that the paper printed in Figures 2 and 3, read from its vector drawings."""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).resolve().parents[2] / "book" / "paper"
+# The printed axes: (smallest x, largest x), (smallest y, largest y).
+FIG2_AXES = {
+    "mnist": ((1e5, 2.5e8), (-150.0, -90.0)),
+    "freyface": ((1e5, 1e8), (0.0, 1600.0)),
+}
+FIG3_AXES = {
+    1_000: ((0.0, 60.0), (-160.0, -100.0)),
+    50_000: ((0.0, 68.0), (-160.0, -125.0)),
+}
+FIG2_LATENT_DIMS = {"mnist": (3, 5, 10, 20, 200), "freyface": (2, 5, 10, 20)}
+# A straight piece of a drawing that spans more than a factor of 8 in samples and more than 5 nats
+# is a gap in the authors' reports, not a line through points left out.
+MAX_GAP = (np.log(8.0), 5.0)
+
+
+@dataclass(frozen=True)
+class PaperCurve:
+    """One printed curve: `samples` (training samples evaluated), `bound` (nats per datapoint)."""
+
+    samples: np.ndarray
+    bound: np.ndarray
+    in_axes: np.ndarray  # bool: inside the printed axes
+
+    def at(self, samples: float | np.ndarray) -> np.ndarray:
+        """The curve at sample counts, linear in log samples; nan outside it and in wide gaps."""
+        return interpolate_log(self.samples, self.bound, samples, max_gap=MAX_GAP)
+
+
+def interpolate_log(x, y, at, max_gap=(np.inf, np.inf)) -> np.ndarray:
+    """y at positions `at`, linear in log x; nan outside x and in gaps.
+
+    A gap is a piece longer than `max_gap`, in log x and in y both.
+
+    Vertices without a value (nan) are left out, and so is x = 0.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    known = np.isfinite(y) & (x > 0)
+    at = np.asarray(at, float)
+    if not known.any():
+        return np.full(at.shape, np.nan)
+    log_x, y, log_at = np.log(x[known]), y[known], np.log(at)
+    # a count that is off by rounding alone still meets its vertex
+    values = np.interp(log_at, log_x, y)
+    outside = (log_at < log_x[0] - 1e-9) | (log_at > log_x[-1] + 1e-9)
+    right = np.clip(np.searchsorted(log_x, log_at), 1, max(len(log_x) - 1, 1))
+    if len(log_x) > 1:
+        wide = log_x[right] - log_x[right - 1] > max_gap[0]
+        steep = np.abs(y[right] - y[right - 1]) > max_gap[1]
+        on_vertex = np.isclose(log_at, log_x[right]) | np.isclose(log_at, log_x[right - 1])
+        outside |= wide & steep & ~on_vertex
+    return np.where(outside, np.nan, values)
+
+
+@cache
+def _read(name: str, n_key_fields: int) -> dict[tuple[str, ...], np.ndarray]:
+    path = FOLDER / name
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: the paper's curves are part of the repository, "
+            "so install vae_core from a checkout (pip install -e .)"
+        )
+    curves: dict[tuple[str, ...], list] = {}
+    with open(path, newline="") as file:
+        for row in list(csv.reader(file))[1:]:
+            values = [float(value) for value in row[n_key_fields:]]
+            curves.setdefault(tuple(row[:n_key_fields]), []).append(values)
+    return {key: np.array(rows).T for key, rows in curves.items()}
+
+
+def fig2_curve(dataset: str, latent_dim: int, algorithm: str, split: str) -> PaperCurve | None:
+    """A curve of Figure 2 (lower bound), or None where the paper drew none."""
+    columns = _read("fig2.csv", 4).get((dataset, str(latent_dim), algorithm, split))
+    if columns is None:
+        return None
+    return PaperCurve(columns[0], columns[1], columns[2] == 1)
+
+
+def fig3_curve(n_train: int, algorithm: str, split: str) -> PaperCurve | None:
+    """A curve of Figure 3 (estimated log marginal likelihood), or None where there is none."""
+    columns = _read("fig3.csv", 3).get((str(n_train), algorithm, split))
+    if columns is None:
+        return None
+    return PaperCurve(1e6 * columns[0], columns[1], columns[2] == 1)
+
+
+def run_paper_curve(run, split: str = "test") -> PaperCurve | None:
+    """The curve of Figure 2 that a run with this data set, size and algorithm reproduces."""
+    config = run.config
+    return fig2_curve(config.dataset, config.latent_dim, config.algorithm, split)
+
+
+def mean_abs_difference(run, split: str = "test", *, column: str | None = None) -> float:
+    """Mean |ours - paper| in nats over the printed part of the paper's curve that the run covers.
+
+    The mean is over 100 positions evenly spaced in log samples; nan where they do not overlap.
+    """
+    curve = run_paper_curve(run, split)
+    if curve is None:
+        return float("nan")
+    samples, ours = run.curve["samples"], run.curve[column or f"{split}_bound"]
+    first = max(curve.samples[curve.in_axes][0], samples[np.asarray(samples) > 0][0])
+    last = min(curve.samples[curve.in_axes][-1], samples[-1])
+    if last <= first:
+        return float("nan")
+    at = np.geomspace(first, last, 100)
+    return float(np.nanmean(np.abs(interpolate_log(samples, ours, at) - curve.at(at))))

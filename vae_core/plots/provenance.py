@@ -1,0 +1,92 @@
+"""Where a figure came from, shown under it: runs, command, versions, hardware, time."""
+
+from html import escape
+from importlib import metadata
+
+from vae_core.plots.style import DATASET_NAMES
+
+
+def repository_url() -> str | None:
+    """The `Repository` entry of the package's project URLs, if it has one."""
+    try:
+        entries = metadata.metadata("vae_core").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return None
+    urls = dict(entry.split(", ", 1) for entry in entries)
+    return urls.get("Repository")
+
+
+class Provenance:
+    """The provenance of a figure made from `runs` by `command`, as HTML and as text."""
+
+    def __init__(self, runs, command: str):
+        self.runs, self.command = list(runs), command
+
+    def facts(self) -> dict[str, list[str]]:
+        """Each kind of fact with its distinct values over the runs."""
+        facts: dict[str, dict[str, None]] = {}
+        for run in self.runs:
+            for name, value in _facts(run):
+                facts.setdefault(name, {})[value] = None
+        return {name: list(values) for name, values in facts.items()}
+
+    def hours(self) -> float:
+        """Wall time of all runs together."""
+        return sum(run.provenance.get("wall_seconds") or 0.0 for run in self.runs) / 3600
+
+    def _repr_html_(self) -> str:
+        rows = [("Made by", f"<code>{escape(self.command)}</code>")]
+        rows += [("Runs", ", ".join(_link(run) for run in self.runs))]
+        for name, values in self.facts().items():
+            rows.append((name, "; ".join(escape(value) for value in values)))
+        items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
+        return (
+            f'<details class="vc-provenance" style="font-size:.85em;overflow-wrap:anywhere">'
+            f"<summary>{self}</summary><dl>{items}</dl></details>"
+        )
+
+    def __repr__(self) -> str:
+        n, hours = len(self.runs), self.hours()
+        time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+        return f"Provenance: {n} run{'s' * (n != 1)}, {time} of training on one thread each"
+
+
+def provenance(runs, command: str) -> Provenance:
+    """What a figure was made from and how to make it again; display it under the figure."""
+    return Provenance(runs, command)
+
+
+def _facts(run):
+    made = run.provenance
+    yield "Settings", _settings(run.config)
+    if made.get("source_sha256"):
+        commit = f", commit {made['git_commit'][:10]}" if made.get("git_commit") else ""
+        yield "Source", f"sha256 {made['source_sha256'][:12]}{commit}"
+    if made.get("data_sha256"):
+        name = DATASET_NAMES.get(run.config.dataset, run.config.dataset)
+        yield "Data", f"{name} sha256 {made['data_sha256'][:12]}"
+    if made.get("versions"):
+        versions = (f"{package} {version}" for package, version in made["versions"].items())
+        yield "Versions", ", ".join(versions)
+    if made.get("device"):
+        yield "Hardware", f"{made['device']}, {made.get('threads', '?')} thread(s)"
+    if made.get("date"):
+        yield "Date", str(made["date"])
+
+
+def _settings(config) -> str:
+    """The settings that a reader of a figure asks about first."""
+    return (
+        f"{config.dataset}: {config.n_samples:,} samples, hidden "
+        f"{'x'.join(map(str, config.hidden)) or 'none'}, minibatch {config.batch_size}, "
+        f"step size {config.step_size:g}, products in {config.matmul_precision} precision"
+    )
+
+
+def _link(run) -> str:
+    url = repository_url()
+    key = f"<code>{escape(run.key)}</code>"
+    is_committed = run.path is not None and run.path.parent.name == "reference"
+    if url and is_committed:
+        return f'<a href="{url}/blob/main/book/reference/{run.key}/run.json">{key}</a>'
+    return key

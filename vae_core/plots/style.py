@@ -1,0 +1,221 @@
+"""The visual language of the book: colours, panels and how a figure is shown.
+
+A figure is a legend and a grid of panels. Each panel is its own small SVG drawing (or a PNG for
+pictures), so that five panels in a row on a desk become two in a row on a phone without shrinking
+their text. Text and axes take the colour of the page around them: light and dark both read.
+"""
+
+import base64
+import io
+import re
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as MplFigure
+from PIL import Image
+
+COLORS = {
+    "aevb": "#0072B2",
+    "wake_sleep": "#D55E00",
+    "mcem": "#009E73",
+    "autoencoder": "#CC79A7",
+    "paper": "#8c8c8c",
+}
+NAMES = {
+    "aevb": "AEVB",
+    "wake_sleep": "Wake-sleep",
+    "mcem": "Monte Carlo EM",
+    "autoencoder": "Autoencoder",
+}
+DATASET_NAMES = {"mnist": "MNIST", "freyface": "Frey Face", "digits": "Digits"}
+DASHES = {"train": "-", "test": (0, (4, 2))}
+# Ten colours that stay apart for colour-blind readers (Paul Tol, "muted", and a grey).
+CLASS_COLORS = (
+    "#CC6677 #332288 #DDCC77 #117733 #88CCEE #882255 #44AA99 #999933 #AA4499 #8c8c8c"
+).split()
+
+_INK = "#010203"  # stands for the page's text colour until the drawing is written
+_RC = {
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",  # comes with matplotlib, and is wider than what replaces it
+    "font.size": 6.8,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": _INK,
+    "grid.alpha": 0.15,
+    "grid.linewidth": 0.5,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.minor.size": 0,
+    "lines.linewidth": 1.3,
+    "lines.solid_capstyle": "round",
+    "axes.axisbelow": True,
+}
+_CSS = """
+.vc-figure{margin:.5rem 0 1rem;text-align:left}
+.vc-figure .vc-legend{display:flex;flex-wrap:wrap;gap:.15rem 1.1rem;font-size:.85em}
+.vc-figure .vc-legend svg{width:2em;height:.8em;margin-right:.4em;vertical-align:-.05em}
+.vc-figure .vc-panels{display:grid;gap:.4rem .5rem;
+ grid-template-columns:repeat(var(--vc-columns),minmax(0,1fr))}
+.vc-figure .vc-title{font-size:.82em;margin:.35rem 0 .1rem;line-height:1.25}
+.vc-figure .vc-axis{font-size:.78em;opacity:.85;grid-column:1/-1}
+.vc-figure svg,.vc-figure img{display:block;width:100%;height:auto;color:inherit}
+.vc-figure .vc-legend svg{display:inline-block}
+.vc-figure img.vc-pixels{image-rendering:pixelated;background:none!important}
+@media(max-width:44rem){.vc-figure .vc-panels{
+ grid-template-columns:repeat(min(var(--vc-columns),var(--vc-narrow)),minmax(0,1fr))}}
+"""
+
+
+@dataclass
+class Panel:
+    """One drawing of a figure: its title (HTML), its markup and the text that describes it."""
+
+    title: str
+    markup: str  # an <svg> or <img> element without its text alternative
+    alt: str
+
+    def html(self) -> str:
+        """The panel as HTML, with its text alternative."""
+        alt = escape(self.alt, quote=True)
+        if self.markup.startswith("<svg"):
+            markup = self.markup.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
+        else:
+            markup = self.markup.replace("<img", f'<img alt="{alt}"', 1)
+        return f'<div class="vc-panel"><div class="vc-title">{self.title}</div>{markup}</div>'
+
+
+@dataclass
+class Figure:
+    """Panels under one legend, in rows of `columns` (of `narrow` on a phone).
+
+    A string among the panels is a line of text across the whole width, such as an axis label.
+    """
+
+    panels: list[Panel | str]
+    columns: int
+    legend: list[tuple[str, str, str]] = field(default_factory=list)  # (label, colour, split)
+    narrow: int = 2
+
+    @property
+    def alt(self) -> str:
+        """What the panels show, in words."""
+        return " ".join(panel.alt for panel in self.panels if isinstance(panel, Panel))
+
+    def _repr_html_(self) -> str:
+        legend = "".join(
+            f"<span>{_swatch(c, s)}{escape(label)}</span>" for label, c, s in self.legend
+        )
+        legend = f'<div class="vc-legend">{legend}</div>' if self.legend else ""
+        cells = [
+            panel.html() if isinstance(panel, Panel) else f'<div class="vc-axis">{panel}</div>'
+            for panel in self.panels
+        ]
+        style = f"--vc-columns:{self.columns};--vc-narrow:{self.narrow}"
+        return (
+            f'<div class="vc-figure"><style>{_CSS}</style>{legend}'
+            f'<div class="vc-panels" style="{style}">{"".join(cells)}</div></div>'
+        )
+
+    def __repr__(self) -> str:
+        n_panels = sum(isinstance(panel, Panel) for panel in self.panels)
+        return f"Figure of {n_panels} panels"
+
+    def save(self, path: str | Path, width: int = 1000) -> None:
+        """Write the figure as one SVG file that needs nothing else, for a README or a slide."""
+        Path(path).write_text(_compose(self, width), encoding="utf-8")
+
+
+def _swatch(color: str, split: str) -> str:
+    dash = 'stroke-dasharray="7 4"' if split == "test" else ""
+    shape = f'<path d="M1 6H29" stroke="{color}" stroke-width="3" {dash}/>'
+    if split == "band":
+        shape = f'<path d="M1 6H29" stroke="{color}" stroke-width="11" stroke-opacity=".25"/>'
+    return f'<svg viewBox="0 0 30 12" aria-hidden="true">{shape}</svg>'
+
+
+def svg_panel(title, draw, alt, *, size=(150, 145), salt="") -> Panel:
+    """A panel drawn by `draw(axes)` on matplotlib axes of `size` CSS pixels."""
+    with mpl.rc_context({**_RC, "svg.hashsalt": f"{title}{salt}"}):
+        figure = MplFigure(figsize=(size[0] / 96, size[1] / 96), layout="constrained")
+        figure.get_layout_engine().set(w_pad=1 / 96, h_pad=1 / 96)
+        draw(figure.subplots())
+        buffer = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    return Panel(title, _clean_svg(buffer.getvalue()), alt)
+
+
+def _clean_svg(svg: str) -> str:
+    """Keep the drawing alone: page colours for ink, no background, no prologue, no spare ids."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r'<g id="patch_[12]">\s*<path [^>]*?style="fill: #ffffff[^>]*?/>\s*</g>', "", svg)
+    svg = svg.replace(_INK, "currentColor").replace("'DejaVu Sans'", "'DejaVu Sans', sans-serif")
+    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    used = set(re.findall(r"#([\w-]+)", svg))
+    svg = re.sub(r' id="([\w-]+)"', lambda m: m[0] if m[1] in used else "", svg)
+    return re.sub(r"\s*\n\s*", " ", svg).strip()
+
+
+def png_panel(title: str, pixels: np.ndarray, alt: str, *, zoom: int = 1) -> Panel:
+    """A panel that shows grey levels in [0, 1], (height, width), as a PNG picture."""
+    # 64 levels are below what an eye tells apart here and halve the file
+    levels = np.round(np.clip(pixels, 0, 1) * 63).astype(np.uint8)
+    image = Image.fromarray(levels, mode="L")
+    image = image.point([round(level * 255 / 63) if level < 64 else 255 for level in range(256)])
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    height, width = pixels.shape
+    markup = (
+        f'<img class="vc-pixels dark-light" width="{width * zoom}" height="{height * zoom}" '
+        f'src="data:image/png;base64,{data}">'
+    )
+    return Panel(title, markup, alt)
+
+
+def _compose(figure: Figure, width: int) -> str:
+    """One SVG document of the figure's legend and panels in rows."""
+    cell, top = width / figure.columns, 30 if figure.legend else 4
+    parts, column = [], 0
+    for i, (label, color, split) in enumerate(figure.legend):
+        swatch = _swatch(color, split).replace("<svg", '<svg width="30" height="12" y="6"')
+        x = 10 + i * (width - 20) / len(figure.legend)
+        parts.append(f'<g transform="translate({x:.0f} 0)">{swatch}')
+        parts.append(f'<text x="36" y="16">{escape(label)}</text></g>')
+    for panel in [*figure.panels, ""]:
+        if isinstance(panel, str):
+            top, column = top + (cell * 1.0 if column else 0), 0
+            parts.append(f'<text x="10" y="{top + 14:.0f}">{_plain(panel)}</text>')
+            top += 22 if panel else 0
+            continue
+        if column == figure.columns:
+            top, column = top + cell * 1.0, 0
+        x = column * cell
+        size = f'width="{cell - 8:.0f}" height="{cell - 22:.0f}"'
+        place = f'<svg x="{x:.0f}" y="{top + 18:.0f}" {size}'
+        parts.append(f'<text x="{x + 10:.0f}" y="{top + 13:.0f}">{_plain(panel.title)}</text>')
+        parts.append(panel.markup.replace("<svg", place, 1))
+        column += 1
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="0 0 {width} {top + 8:.0f}" color="#808080" fill="none" '
+        f'font-family="sans-serif" font-size="13" role="img" '
+        f'aria-label="{escape(figure.alt, quote=True)}">'
+        f"<style>text{{fill:#808080}}</style>{''.join(parts)}</svg>\n"
+    )
+
+
+def _plain(html: str) -> str:
+    return re.sub(r"<[^>]*>", "", html)

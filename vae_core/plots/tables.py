@@ -1,0 +1,113 @@
+"""Numbers beside figures: our bounds, the paper's, and the difference."""
+
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from vae_core.plots import paper
+from vae_core.plots.curves import group_runs
+from vae_core.plots.style import DATASET_NAMES, NAMES
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Test bound of one experiment after `samples` training samples, in nats per datapoint."""
+
+    dataset: str
+    latent_dim: int
+    algorithm: str
+    samples: float
+    paper: float  # nan where the paper's curve says nothing
+    ours: float  # mean over seeds; nan where no run reaches that far
+    spread: float  # half the range over seeds, 0 for one seed
+    n_seeds: int
+
+    @property
+    def difference(self) -> float:
+        """Ours minus the paper's, in nats: positive where ours is the better bound."""
+        return self.ours - self.paper
+
+
+def compare(runs, at=(1e6, 1e7), split: str = "test") -> list[Comparison]:
+    """Our bound and the paper's at sample counts `at`, both interpolated in log samples."""
+
+    def experiment(run):
+        return run.config.dataset, run.config.latent_dim, run.config.algorithm
+
+    comparisons = []
+    for key, group in group_runs(runs, experiment).items():
+        curve = paper.fig2_curve(*key, split)
+        for samples in at:
+            theirs = float(curve.at(samples)) if curve else float("nan")
+            values = [
+                float(paper.interpolate_log(r.curve["samples"], r.curve[f"{split}_bound"], samples))
+                for r in group
+            ]
+            spread = (max(values) - min(values)) / 2
+            ours = float(np.mean(values))
+            comparisons.append(Comparison(*key, samples, theirs, ours, spread, len(group)))
+    return comparisons
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for the page (HTML) and for plain text."""
+
+    header: list[str]
+    rows: list[list[str]]
+    label: str
+    n_text_columns: int = 1
+
+    def _repr_html_(self) -> str:
+        def cells(values, tag):
+            align = ["left"] * self.n_text_columns + ["right"] * len(values)
+            scope = ' scope="col"' if tag == "th" else ""
+            return "".join(
+                f'<{tag}{scope} style="text-align:{side}">{value}</{tag}>'
+                for value, side in zip(values, align, strict=False)
+            )
+
+        body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows)
+        label = escape(self.label, quote=True)
+        return (
+            f'<div class="vc-table" style="overflow-x:auto" tabindex="0" role="region" '
+            f'aria-label="{label}"><table class="table"><thead><tr>{cells(self.header, "th")}'
+            f"</tr></thead><tbody>{body}</tbody></table></div>"
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join("  ".join(row) for row in [self.header, *self.rows])
+
+
+def bound_table(runs, at=(1e6, 1e7), split: str = "test") -> Table:
+    """The comparison of `compare` as a table: one row an experiment, three columns a count."""
+    header = ["Data", "<i>N</i><sub>z</sub>", "Algorithm"]
+    for samples in at:
+        header += [f"paper, {_power(samples)}", "ours", "difference"]
+    comparisons = compare(runs, at, split)
+    rows = []
+    for i in range(0, len(comparisons), len(at)):
+        first = comparisons[i]
+        row = [DATASET_NAMES[first.dataset], str(first.latent_dim), NAMES[first.algorithm]]
+        for item in comparisons[i : i + len(at)]:
+            ours = _nats(item.ours)
+            if item.n_seeds > 1:
+                ours += f" ± {item.spread:.1f}"
+            row += [_nats(item.paper), ours, _nats(item.difference, signed=True)]
+        rows.append(row)
+    return Table(header, rows, f"{split} bound beside the paper's, in nats", n_text_columns=3)
+
+
+def _nats(value: float, signed: bool = False) -> str:
+    if not np.isfinite(value):
+        return "–"
+    text = f"{value:+.1f}" if signed else f"{value:.1f}"
+    return text.replace("-", "−")
+
+
+def _power(samples: float) -> str:
+    exponent = round(float(np.log10(samples)))
+    if np.isclose(samples, 10.0**exponent):
+        return f"10<sup>{exponent}</sup>"
+    return f"{samples:,.0f}"
