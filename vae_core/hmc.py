@@ -1,0 +1,302 @@
+"""Hamiltonian Monte Carlo for many chains at once, one kernel for MCEM and for Appendix D.
+
+A chain is a row; rows may have different targets (the posterior of one datapoint each). The
+kernel is a pure function ``step(state, step_size, ...) -> (state, info)``: nothing is hidden, so a
+checkpoint of the state resumes the chains exactly. Source: Neal (2011), "MCMC using Hamiltonian
+dynamics"; step sizes by dual averaging, Hoffman and Gelman (2014), section 3.2.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .posterior import model_log_prob_and_grad
+
+__all__ = [
+    "HMCInfo",
+    "HMCState",
+    "SampleInfo",
+    "autograd_log_prob_and_grad",
+    "diagnostics",
+    "dual_averaging_init",
+    "dual_averaging_update",
+    "init",
+    "leapfrog",
+    "model_log_prob_and_grad",
+    "reasonable_step_size",
+    "sample",
+    "step",
+]
+
+LogProbAndGrad = Callable[[Tensor], tuple[Tensor, Tensor]]
+MAX_ENERGY_ERROR = 1000.0
+
+
+class HMCState(NamedTuple):
+    """Where the chains are; log density and gradient are kept so that none is computed twice."""
+
+    position: Tensor  # (chains, dim)
+    log_prob: Tensor  # (chains,)
+    grad: Tensor  # (chains, dim)
+
+
+class HMCInfo(NamedTuple):
+    """What one transition did, each (chains,)."""
+
+    acceptance_prob: Tensor
+    is_accepted: Tensor
+    is_divergent: Tensor
+    energy_error: Tensor
+
+
+class SampleInfo(NamedTuple):
+    """What a whole run of :func:`sample` did, (chains,) unless said otherwise."""
+
+    log_prob: Tensor  # (n_samples, chains), at the samples
+    acceptance_rate: Tensor  # mean acceptance probability after burn-in
+    step_size: Tensor  # as frozen at the end of burn-in
+    n_divergent: Tensor  # after burn-in
+    state: HMCState  # to go on from
+
+
+def autograd_log_prob_and_grad(log_prob: Callable[[Tensor], Tensor]) -> LogProbAndGrad:
+    """Turn log_prob (chains, dim) -> (chains,) into a function that also returns its gradient."""
+
+    def log_prob_and_grad(z: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            value = log_prob(z)
+            (grad,) = torch.autograd.grad(value.sum(), z)
+        return value.detach(), grad
+
+    return log_prob_and_grad
+
+
+def init(position: Tensor, log_prob_and_grad: LogProbAndGrad) -> HMCState:
+    """The state at a position (chains, dim)."""
+    return HMCState(position, *log_prob_and_grad(position))
+
+
+def leapfrog(
+    state: HMCState,
+    momentum: Tensor,
+    step_size: Tensor | float,
+    n_leapfrog: int,
+    log_prob_and_grad: LogProbAndGrad,
+) -> tuple[HMCState, Tensor]:
+    """n_leapfrog steps of Hamilton's equations with unit mass (Neal 2011, eqs. 2.28-2.30).
+
+    The log density itself is needed only at the end; a ``grad`` method of log_prob_and_grad is
+    used on the way if there is one. Returns the state and the momentum (chains, dim) reached.
+    """
+    step_size = torch.as_tensor(step_size, dtype=momentum.dtype).reshape(-1, 1)  # (chains | 1, 1)
+    gradient = getattr(log_prob_and_grad, "grad", None)
+    position, log_prob, grad = state
+    momentum = momentum + 0.5 * step_size * grad
+    for i in range(n_leapfrog):
+        position = position + step_size * momentum
+        is_last = i == n_leapfrog - 1
+        if is_last or gradient is None:
+            log_prob, grad = log_prob_and_grad(position)
+        else:
+            grad = gradient(position)
+        momentum = momentum + (0.5 if is_last else 1.0) * step_size * grad
+    return HMCState(position, log_prob, grad), momentum
+
+
+def step(
+    state: HMCState,
+    step_size: Tensor | float,
+    n_leapfrog: int,
+    log_prob_and_grad: LogProbAndGrad,
+    *,
+    generator: torch.Generator | None = None,
+    momentum: Tensor | None = None,
+) -> tuple[HMCState, HMCInfo]:
+    """One transition of every chain: fresh momentum, leapfrog, accept or reject chain by chain.
+
+    step_size is one number or (chains,). ``momentum`` (chains, dim) ~ N(0, I) can be given.
+    """
+    position = state.position
+    if momentum is None:
+        momentum = torch.randn(position.shape, generator=generator, dtype=position.dtype)
+    uniform = torch.rand(position.shape[:1], generator=generator, dtype=position.dtype)
+    proposal, end_momentum = leapfrog(state, momentum, step_size, n_leapfrog, log_prob_and_grad)
+    kinetic = 0.5 * (end_momentum.square().sum(-1) - momentum.square().sum(-1))  # (chains,)
+    energy_error = kinetic - (proposal.log_prob - state.log_prob)
+    energy_error = torch.nan_to_num(energy_error, nan=math.inf)
+    acceptance_prob = torch.exp(-energy_error).clamp(max=1.0)
+    is_accepted = uniform < acceptance_prob
+    keep = is_accepted.unsqueeze(-1)
+    new_state = HMCState(
+        torch.where(keep, proposal.position, position),
+        torch.where(is_accepted, proposal.log_prob, state.log_prob),
+        torch.where(keep, proposal.grad, state.grad),
+    )
+    is_divergent = energy_error > MAX_ENERGY_ERROR
+    return new_state, HMCInfo(acceptance_prob, is_accepted, is_divergent, energy_error)
+
+
+class DualAveraging(NamedTuple):
+    """Step-size adaptation, one for each chain (Hoffman and Gelman 2014, eq. 6)."""
+
+    log_step: Tensor  # (chains,) used now
+    log_step_average: Tensor  # (chains,) what burn-in ends with
+    error_sum: Tensor  # (chains,) running mean of target - acceptance
+    mu: Tensor  # (chains,) where log_step is pulled to
+    count: int
+
+
+def dual_averaging_init(step_size: Tensor) -> DualAveraging:
+    """Start from step sizes (chains,)."""
+    log_step = step_size.log()
+    return DualAveraging(log_step, log_step, torch.zeros_like(log_step), log_step + math.log(2), 0)
+
+
+def dual_averaging_update(
+    state: DualAveraging,
+    acceptance_prob: Tensor,
+    target_accept: float,
+    *,
+    gamma: float = 0.2,
+    t0: float = 10.0,
+    kappa: float = 0.75,
+) -> DualAveraging:
+    """Move each chain's log step size towards the target acceptance.
+
+    gamma is larger than the source's 0.05, whose wide early swings leave a burn-in of some
+    dozens of transitions with steps that are too small (acceptance 0.97 for a target of 0.9).
+    """
+    count = state.count + 1
+    weight = 1 / (count + t0)
+    error_sum = (1 - weight) * state.error_sum + weight * (target_accept - acceptance_prob)
+    log_step = state.mu - math.sqrt(count) / gamma * error_sum
+    rate = count**-kappa
+    average = rate * log_step + (1 - rate) * state.log_step_average
+    return DualAveraging(log_step, average, error_sum, state.mu, count)
+
+
+def reasonable_step_size(
+    state: HMCState,
+    log_prob_and_grad: LogProbAndGrad,
+    *,
+    generator: torch.Generator | None = None,
+    n_doublings: int = 12,
+) -> Tensor:
+    """A first step size (chains,): halved or doubled until one leapfrog step is accepted at 0.5.
+
+    Source: Hoffman and Gelman (2014), algorithm 4, for all chains at once.
+    """
+    position = state.position
+    momentum = torch.randn(position.shape, generator=generator, dtype=position.dtype)
+    step_size = torch.full(position.shape[:1], 0.1, dtype=position.dtype)
+    direction = torch.zeros_like(step_size)
+    for _ in range(n_doublings):
+        proposal, end = leapfrog(state, momentum, step_size, 1, log_prob_and_grad)
+        kinetic = 0.5 * (end.square().sum(-1) - momentum.square().sum(-1))
+        log_accept = torch.nan_to_num(proposal.log_prob - state.log_prob - kinetic, nan=-math.inf)
+        wish = torch.where(log_accept > math.log(0.5), 1.0, -1.0).to(step_size)
+        direction = torch.where(direction == 0, wish, direction)
+        moving = (wish == direction) & (step_size < 10)
+        if not moving.any():
+            break
+        step_size = torch.where(moving, step_size * 2**direction, step_size)
+        direction = torch.where(moving, direction, 2.0)  # 2: settled, no wish equals it
+    return step_size
+
+
+def sample(
+    log_prob: Callable[[Tensor], Tensor] | None,
+    z0: Tensor,
+    n_samples: int,
+    n_burnin: int,
+    n_leapfrog: int,
+    target_accept: float = 0.9,
+    *,
+    generator: torch.Generator | None = None,
+    log_prob_and_grad: LogProbAndGrad | None = None,
+    step_size: Tensor | float | None = None,
+    jitter: float = 0.1,
+) -> tuple[Tensor, SampleInfo]:
+    """Run all chains from z0 (chains, dim): samples (n_samples, chains, dim) and what happened.
+
+    Args:
+        log_prob: (chains, dim) -> (chains,) in nats, differentiated by autograd; may be None if
+            ``log_prob_and_grad`` is given, which is then used instead.
+        n_burnin: transitions thrown away, in which each chain's step size is tuned by dual
+            averaging to ``target_accept``; then it is frozen. With 0 it is ``step_size`` itself.
+        step_size: where the tuning starts, a number or (chains,); None finds one.
+        jitter: each kept transition scales the frozen step by 1 +- this, evenly, so that no
+            trajectory length resonates with the target.
+
+    Raises:
+        ValueError: a count below its minimum, or a target outside (0, 1).
+    """
+    _check(log_prob, log_prob_and_grad, n_samples, n_burnin, n_leapfrog, target_accept)
+    if log_prob_and_grad is None:
+        log_prob_and_grad = autograd_log_prob_and_grad(log_prob)
+    state = init(z0.detach(), log_prob_and_grad)
+    if step_size is None:
+        step_size = reasonable_step_size(state, log_prob_and_grad, generator=generator)
+    step_size = torch.as_tensor(step_size, dtype=z0.dtype).expand(z0.shape[:1])  # (chains,)
+    tuning = dual_averaging_init(step_size)
+    for _ in range(n_burnin):
+        state, info = step(
+            state, tuning.log_step.exp(), n_leapfrog, log_prob_and_grad, generator=generator
+        )
+        tuning = dual_averaging_update(tuning, info.acceptance_prob, target_accept)
+    step_size = tuning.log_step_average.exp()
+    samples = z0.new_empty(n_samples, *z0.shape)
+    log_probs = z0.new_empty(samples.shape[:2])
+    accepted, divergent = torch.zeros_like(step_size), torch.zeros_like(step_size)
+    for i in range(n_samples):
+        spread = 2 * torch.rand((), generator=generator, dtype=z0.dtype) - 1
+        state, info = step(
+            state,
+            step_size * (1 + jitter * spread),
+            n_leapfrog,
+            log_prob_and_grad,
+            generator=generator,
+        )
+        samples[i], log_probs[i] = state.position, state.log_prob
+        accepted += info.acceptance_prob
+        divergent += info.is_divergent
+    return samples, SampleInfo(log_probs, accepted / n_samples, step_size, divergent, state)
+
+
+def _check(log_prob, log_prob_and_grad, n_samples, n_burnin, n_leapfrog, target_accept):
+    if log_prob is None and log_prob_and_grad is None:
+        raise ValueError("log_prob=None: give it or log_prob_and_grad")
+    for name, value, least in [
+        ("n_samples", n_samples, 1),
+        ("n_burnin", n_burnin, 0),
+        ("n_leapfrog", n_leapfrog, 1),
+    ]:
+        if value < least:
+            raise ValueError(f"{name}={value}: it must be at least {least}")
+    if not 0 < target_accept < 1:
+        raise ValueError(f"target_accept={target_accept}: it must lie between 0 and 1")
+
+
+def diagnostics(samples: Tensor, *, same_target: bool) -> dict[str, Tensor]:
+    """Bulk effective sample size and split R-hat by ArviZ, from samples (n_samples, chains, dim).
+
+    same_target: all chains sample one density, so they are pooled: each result is (dim,).
+    Otherwise each chain stands alone and is compared with itself: each result is (chains, dim).
+    """
+    import arviz
+
+    draws = samples.double().numpy()  # (n_samples, chains, dim)
+    half = draws.shape[0] // 2
+    halves = np.stack([draws[:half], draws[half : 2 * half]])  # ArviZ asks for two chains
+    whole = draws.swapaxes(0, 1) if same_target else draws[None]  # (chains | 1, n_samples, ...)
+    ess = arviz.ess(arviz.convert_to_dataset({"z": whole}))
+    if same_target:
+        r_hat = arviz.rhat(arviz.convert_to_dataset({"z": whole}), method="split")
+    else:
+        r_hat = arviz.rhat(arviz.convert_to_dataset({"z": halves}), method="identity")
+    return {name: torch.from_numpy(d["z"].values) for name, d in [("ess", ess), ("r_hat", r_hat)]}

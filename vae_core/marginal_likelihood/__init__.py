@@ -1,0 +1,89 @@
+"""Estimators of the marginal likelihood log p(x), all behind :func:`log_marginal`.
+
+The bound says how good model and encoder are together; log p(x) judges the model alone. None of
+the estimators is exact, but their errors have signs: importance and annealed importance sampling
+err low on average, the method of Appendix D errs high, quadrature is exact in one and two
+latent dimensions.
+"""
+
+import inspect
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ..model import VAE
+from .annealed import Sandwich, annealed_importance_sampling, bdmc
+from .appendix_d import hmc_density
+from .importance import importance_sampling
+from .quadrature import quadrature
+
+__all__ = [
+    "METHODS",
+    "Sandwich",
+    "annealed_importance_sampling",
+    "bdmc",
+    "hmc_density",
+    "importance_sampling",
+    "log_marginal",
+    "quadrature",
+]
+
+METHODS = {
+    "hmc_density": hmc_density,
+    "importance_sampling": importance_sampling,
+    "ais": annealed_importance_sampling,
+    "quadrature": quadrature,
+}
+CHUNK_ROWS = 250  # datapoints at a time: their activations stay in the processor's cache
+
+
+@torch.no_grad()
+def log_marginal(
+    model: VAE,
+    x: Tensor,
+    method: str = "importance_sampling",
+    n_samples: int | None = None,
+    *,
+    generator: torch.Generator | None = None,
+    return_stderr: bool = False,
+    progress: bool = True,
+    **options,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """log p(x) of each datapoint in nats, (batch,), for x (batch, data_dim).
+
+    Args:
+        method: "hmc_density" (Appendix D), "importance_sampling", "ais" or "quadrature".
+        n_samples: posterior samples, importance samples or annealed chains for each datapoint;
+            None takes the method's own default. Quadrature has none.
+        return_stderr: also return the standard error of each estimate, (batch,). It covers the
+            Monte Carlo noise, not the bias.
+        progress: show a bar if the work takes more than two seconds.
+        options: passed on to the method, see the functions of the same names.
+
+    Raises:
+        ValueError: an unknown method, a bad option, or a latent dimension the method cannot serve.
+    """
+    estimator = _method(method, options)
+    if x.ndim != 2 or x.shape[1] != model.data_dim:
+        raise ValueError(f"x has shape {tuple(x.shape)}: (batch, {model.data_dim}) is needed")
+    if n_samples is not None:
+        if n_samples < 1:
+            raise ValueError(f"n_samples={n_samples}: it must be at least 1")
+        if method != "quadrature":
+            options["n_samples"] = n_samples
+    chunks = x.split(CHUNK_ROWS)
+    bar = tqdm(chunks, desc=f"log p(x) by {method}", delay=2, disable=not progress)
+    parts = [estimator(model, chunk, generator=generator, **options) for chunk in bar]
+    estimate, stderr = (torch.cat(part) for part in zip(*parts, strict=True))
+    return (estimate, stderr) if return_stderr else estimate
+
+
+def _method(method: str, options: dict):
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: choose one of {', '.join(METHODS)}")
+    known = list(inspect.signature(METHODS[method]).parameters)[2:]
+    for name in options:
+        if name not in known:
+            raise ValueError(f"{method} has no option {name!r}; it has {', '.join(known)}")
+    return METHODS[method]
