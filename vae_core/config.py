@@ -46,6 +46,12 @@ class RunConfig(BaseModel):
     batch_size: int | None = Field(None, ge=1)
     n_mc: int = Field(1, ge=1, description="L, samples of z for each datapoint")
 
+    mcem_leapfrog: int = Field(10, ge=1, description="leapfrog steps of one HMC move (App. E)")
+    mcem_updates: int = Field(5, ge=1, description="weight updates after each move")
+    mcem_target_accept: float = Field(0.9, gt=0, lt=1)
+    mcem_adaptation: float = Field(0.3, ge=0, description="gain of each chain's log step size")
+    mcem_annealing: float = Field(0.0, ge=0, description="step / (1 + this * update) on Adagrad's")
+
     n_samples: int = Field(10_000_000, ge=1, description="training samples evaluated")
     seed: int = Field(0, ge=0)
     evals_per_decade: int = Field(12, ge=1, description="evaluations per factor of ten")

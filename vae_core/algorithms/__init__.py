@@ -16,10 +16,11 @@ Each module offers, as functions over explicit state:
 
 from types import ModuleType
 
-from . import aevb, autoencoder, wake_sleep
+from . import aevb, autoencoder, mcem, wake_sleep
 
 ALGORITHMS: dict[str, ModuleType] = {
     "aevb": aevb,
     "wake_sleep": wake_sleep,
+    "mcem": mcem,
     "autoencoder": autoencoder,
 }
