@@ -137,7 +137,8 @@ def _run(notebook: Path, output: Path, values: dict[str, Any], progress: bool) -
             kernel_manager_class=ThisPythonKernelManager,
             progress_bar=progress,
             stderr_file=sys.stderr if progress else None,
-            cwd=str(notebook.parent),
+            # papermill's own `cwd` changes the directory of this process, for every thread of it
+            resources={"metadata": {"path": str(notebook.parent)}},
         )
     except PapermillExecutionError as error:
         own = [not _is_injected(cell) for cell in node.cells]

@@ -12,15 +12,11 @@ sweep:                            # grids of RunConfig: a list stands for each o
 """
 
 import difflib
-import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-
-RESERVED = ("notebooks", "sweep")
-_LIST_FIELDS = ("hidden",)  # fields of RunConfig whose one value is a list
 
 
 class ParameterError(ValueError):
@@ -28,7 +24,7 @@ class ParameterError(ValueError):
 
 
 class Params(NamedTuple):
-    """What a parameter file says."""
+    """What a parameter file says; `vae_core.sweep.configs_of` makes runs of `sweep`."""
 
     source: str
     values: dict[str, Any]
@@ -63,24 +59,14 @@ def parse_yaml(text: str, source: str) -> Any:
         raise ParameterError(f"{source}: not valid YAML: {error}") from error
 
 
-def expand_grid(grid: dict[str, Any]) -> list[dict[str, Any]]:
-    """The settings of each run of a grid: every combination of the values in its lists."""
-    choices = []
-    for field, value in grid.items():
-        several = isinstance(value, list)
-        if several and field in _LIST_FIELDS:
-            several = any(isinstance(element, list) for element in value)
-        choices.append([(field, v) for v in value] if several else [(field, value)])
-    return [dict(combination) for combination in itertools.product(*choices)]
-
-
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for a message on an unknown name: the nearest known one, or all of them."""
+    """A hint for a message on an unknown name: the nearest known one, or what there is."""
     known = sorted(known)
     match = difflib.get_close_matches(name, known, n=1)
     if match:
         return f"did you mean {match[0]!r}?"
-    return f"known: {', '.join(known)}" if known else "there are none"
+    more = ", ..." if len(known) > 12 else ""
+    return f"known: {', '.join(known[:12])}{more}" if known else "there are none"
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
