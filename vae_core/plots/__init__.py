@@ -16,14 +16,13 @@ from .images import (
     walk_figure,
 )
 from .paper import fig2_curve, fig3_curve, interpolate_log, mean_abs_difference
-from .provenance import provenance
-from .style import COLORS, DASHES, DATASET_NAMES, NAMES, Figure, Panel, png_panel, svg_panel
+from .provenance import execute_command, provenance
+from .style import COLORS, DASHES, NAMES, Figure, Panel, png_panel, svg_panel
 from .tables import Comparison, Table, bound_table, compare
 
 __all__ = [
     "COLORS",
     "DASHES",
-    "DATASET_NAMES",
     "NAMES",
     "Comparison",
     "Figure",
@@ -36,6 +35,7 @@ __all__ = [
     "compare",
     "decode_means",
     "draw_samples",
+    "execute_command",
     "fig2_curve",
     "fig3_curve",
     "image_grid",

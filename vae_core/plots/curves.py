@@ -1,12 +1,14 @@
 """Figures 2 and 3: our curves over the paper's own."""
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MultipleLocator
 
+from vae_core.data import DATASETS
 from vae_core.plots import paper
-from vae_core.plots.style import COLORS, DASHES, DATASET_NAMES, NAMES, Figure, svg_panel
+from vae_core.plots.style import COLORS, DASHES, NAMES, Figure, svg_panel
 
 AGAINST = " (nats per datapoint) against training samples evaluated"
+Y_STEPS = {"mnist": 20, "freyface": 500}
 
 
 def group_runs(runs, key) -> dict:
@@ -88,9 +90,9 @@ def _fig2_panel(key, runs, columns, with_paper):
             x_range, y_range = paper.FIG2_AXES[dataset]
             axes.set(xlim=x_range, ylim=y_range)
             axes.set_xticks([1e5, 1e6, 1e7, 1e8])
-            axes.yaxis.set_major_locator(MaxNLocator(4))
+            axes.yaxis.set_major_locator(MultipleLocator(Y_STEPS[dataset]))
 
-    name = DATASET_NAMES[dataset]
+    name = DATASETS[dataset].title
     alt = _describe(runs, columns["test"], f"Test bound, {name}, {latent_dim} latent dimensions")
     return svg_panel(f"{name}, {_names(latent_dim)}", draw, alt)
 

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_core.data import DATASETS
 from vae_core.plots.style import (
     CLASS_COLORS,
     COLORS,
-    DATASET_NAMES,
     Figure,
     Panel,
     png_panel,
@@ -48,12 +48,12 @@ def _shape(run):
 
 
 def _title(run) -> str:
-    name = DATASET_NAMES[run.config.dataset]
+    name = DATASETS[run.config.dataset].title
     return f"{name}, <i>N</i><sub>z</sub> = {run.config.latent_dim}"
 
 
 def _words(run) -> str:
-    return f"{DATASET_NAMES[run.config.dataset]}, {run.config.latent_dim} latent dimensions"
+    return f"{DATASETS[run.config.dataset].title}, {run.config.latent_dim} latent dimensions"
 
 
 def manifold_figure(runs, n: int = 20) -> Figure:

@@ -1,19 +1,32 @@
 """Where a figure came from, shown under it: runs, command, versions, hardware, time."""
 
+import json
+import shlex
+from functools import cache
 from html import escape
-from importlib import metadata
+from pathlib import Path
 
-from vae_core.plots.style import DATASET_NAMES
+import yaml
+
+from vae_core.data import DATASETS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def repository_url() -> str | None:
-    """The `Repository` entry of the package's project URLs, if it has one."""
+@cache
+def repository() -> tuple[str, str] | None:
+    """URL and branch of the repository as `_config.yml` gives them; None without that file."""
     try:
-        entries = metadata.metadata("vae_core").get_all("Project-URL") or []
-    except metadata.PackageNotFoundError:
+        entry = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
+    except (OSError, KeyError):
         return None
-    urls = dict(entry.split(", ", 1) for entry in entries)
-    return urls.get("Repository")
+    return entry["url"], entry.get("branch", "main")
+
+
+def execute_command(notebook: str, **parameters) -> str:
+    """The command that executes `book/{notebook}.ipynb` with these parameters."""
+    options = (f" -p {k} {shlex.quote(json.dumps(v))}" for k, v in parameters.items())
+    return f"vae-core execute book/{notebook}.ipynb{''.join(options)}"
 
 
 class Provenance:
@@ -63,7 +76,7 @@ def _facts(run):
         commit = f", commit {made['git_commit'][:10]}" if made.get("git_commit") else ""
         yield "Source", f"sha256 {made['source_sha256'][:12]}{commit}"
     if made.get("data_sha256"):
-        name = DATASET_NAMES.get(run.config.dataset, run.config.dataset)
+        name = DATASETS[run.config.dataset].title
         yield "Data", f"{name} sha256 {made['data_sha256'][:12]}"
     if made.get("versions"):
         versions = (f"{package} {version}" for package, version in made["versions"].items())
@@ -84,9 +97,9 @@ def _settings(config) -> str:
 
 
 def _link(run) -> str:
-    url = repository_url()
     key = f"<code>{escape(run.key)}</code>"
-    is_committed = run.path is not None and run.path.parent.name == "reference"
-    if url and is_committed:
-        return f'<a href="{url}/blob/main/book/reference/{run.key}/run.json">{key}</a>'
-    return key
+    is_committed = Path(run.path).parent.name == "reference"
+    if not (is_committed and repository()):
+        return key
+    url, branch = repository()
+    return f'<a href="{url}/blob/{branch}/book/reference/{run.key}/run.json">{key}</a>'

@@ -31,7 +31,6 @@ NAMES = {
     "mcem": "Monte Carlo EM",
     "autoencoder": "Autoencoder",
 }
-DATASET_NAMES = {"mnist": "MNIST", "freyface": "Frey Face", "digits": "Digits"}
 DASHES = {"train": "-", "test": (0, (4, 2))}
 # Ten colours that stay apart for colour-blind readers (Paul Tol, "muted", and a grey).
 CLASS_COLORS = (

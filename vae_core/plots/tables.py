@@ -5,9 +5,10 @@ from html import escape
 
 import numpy as np
 
+from vae_core.data import DATASETS
 from vae_core.plots import paper
 from vae_core.plots.curves import group_runs
-from vae_core.plots.style import DATASET_NAMES, NAMES
+from vae_core.plots.style import NAMES
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def bound_table(runs, at=(1e6, 1e7), split: str = "test") -> Table:
     rows = []
     for i in range(0, len(comparisons), len(at)):
         first = comparisons[i]
-        row = [DATASET_NAMES[first.dataset], str(first.latent_dim), NAMES[first.algorithm]]
+        row = [DATASETS[first.dataset].title, str(first.latent_dim), NAMES[first.algorithm]]
         for item in comparisons[i : i + len(at)]:
             ours = _nats(item.ours)
             if item.n_seeds > 1:
