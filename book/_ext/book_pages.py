@@ -1,0 +1,55 @@
+"""Gives each page a `<meta name="description">`, and takes Thebe's scripts off every page.
+
+A page names its own in its front matter (`myst: html_meta:`), a notebook in its
+metadata (`myst.html_meta`); any other page is described by its first paragraph.
+"""
+
+import html
+import re
+import textwrap
+
+from docutils import nodes
+
+_WITHOUT_TEXT = {
+    "search": "Search the text of the book.",
+    "genindex": "Index of the functions and classes that the book documents.",
+    "py-modindex": "Index of the modules of the package.",
+    "prf-prf": "Index of the algorithms and statements of the book.",
+}
+
+
+def first_paragraph(doctree):
+    """The text of the first paragraph of prose, without the outputs of code cells."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        text = paragraph.astext().strip()
+        if isinstance(paragraph.parent, nodes.section) and len(text) > 40:
+            return re.sub(r"\s+", " ", text)
+    return ""
+
+
+def describe(app, pagename, templatename, context, doctree):
+    metatags = context.get("metatags") or ""
+    if 'name="description"' in metatags:
+        return
+    if doctree is not None:
+        text = first_paragraph(doctree)
+    elif pagename.startswith("_modules/"):
+        text = f"Source code of {pagename.removeprefix('_modules/').replace('/', '.')}."
+    else:
+        text = _WITHOUT_TEXT.get(pagename, "")
+    if text:
+        text = html.escape(textwrap.shorten(text, 160, placeholder=" …"))
+        context["metatags"] = f'{metatags}\n<meta name="description" content="{text}" />'
+
+
+def without_thebe(app):
+    """The book offers Binder and Colab but no live cells; Jupyter Book loads Thebe all the same,
+    twice, which is an error in the browser."""
+    for listeners in app.events.listeners.values():
+        listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
+
+
+def setup(app):
+    without_thebe(app)
+    app.connect("html-page-context", describe)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,118 @@
+"""What every page and notebook of the book must be, before anything is built."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = ROOT / "book"
+NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+NOT_PAGES = {"paper", "params", "reference", "assets"}
+
+each_notebook = pytest.mark.parametrize(
+    "path", NOTEBOOKS, ids=lambda p: p.relative_to(BOOK).as_posix()
+)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def listed(toc):
+    found = [toc[key] for key in ("root", "file") if key in toc]
+    for value in toc.values():
+        for entry in value if isinstance(value, list) else []:
+            found += listed(entry)
+    return found
+
+
+def test_table_of_contents_lists_each_page_once_and_all_of_them():
+    pages = listed(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+    sources = [p for p in BOOK.rglob("*") if p.suffix in (".md", ".ipynb")]
+    written = {
+        source.relative_to(ROOT).with_suffix("").as_posix()
+        for source in sources
+        if source.relative_to(BOOK).parts[0] not in NOT_PAGES
+        and ".ipynb_checkpoints" not in source.parts
+    }
+    assert sorted(pages) == sorted(written)
+
+
+@each_notebook
+def test_notebook_is_valid_and_runs_on_the_python3_kernel(path):
+    node = read(path)
+    nbformat.validate(node)
+    assert node.metadata.kernelspec.name == "python3"
+
+
+@each_notebook
+def test_notebook_declares_its_parameters_in_at_most_one_cell(path):
+    assert sum("parameters" in tags(cell) for cell in code_cells(path)) <= 1
+
+
+@each_notebook
+def test_notebook_is_committed_as_it_was_executed_in_order(path):
+    counts = [cell.execution_count for cell in code_cells(path) if cell.source.strip()]
+    assert counts == list(range(1, len(counts) + 1)), "execute it afresh with its defaults"
+
+
+@each_notebook
+def test_notebook_stores_no_traceback_and_no_injected_cell(path):
+    for cell in code_cells(path):
+        assert not [o for o in cell.outputs if o.output_type == "error"]
+        assert "injected-parameters" not in tags(cell)
+
+
+@each_notebook
+def test_notebook_stores_no_execution_times(path):
+    node = read(path)
+    assert "papermill" not in node.metadata
+    for cell in node.cells:
+        assert not {"execution", "papermill", "ExecuteTime"} & set(cell.metadata)
+
+
+@each_notebook
+def test_cells_are_short(path):
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= 20, cell.source
+
+
+@each_notebook
+def test_committed_notebook_is_small(path):
+    assert path.stat().st_size < 3_000_000
+
+
+def test_paper_parameters_are_the_defaults_of_the_notebooks():
+    """`make book` shows what the committed notebooks show."""
+    from vae_core.notebooks import declared_parameters, load_params, parameters_for
+
+    params = load_params(BOOK / "params/paper.yaml")
+    for path in NOTEBOOKS:
+        declared = declared_parameters(path)
+        for name, value in parameters_for(path, params).items():
+            default = eval(declared[name].default, {"__builtins__": {}})
+            assert list_of(value) == list_of(default), f"{path.name}: {name}"
+
+
+def list_of(value):
+    return [list_of(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize("name", ["paper", "smoke"])
+def test_parameter_files_fit_the_notebooks(name):
+    from vae_core.notebooks import check_params, load_params, parameters_for
+
+    params = load_params(BOOK / f"params/{name}.yaml")
+    check_params(params, NOTEBOOKS)
+    for path in NOTEBOOKS:
+        parameters_for(path, params)
