@@ -1,0 +1,236 @@
+"""Parameter files, the parameters of notebooks, and their execution."""
+
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from vae_core.notebooks import (
+    NotebookFailed,
+    ParameterError,
+    check_params,
+    declared_parameters,
+    execute,
+    load_params,
+    parameters_for,
+)
+
+PARAMETERS = """\
+from typing import Literal
+
+datasets = ["mnist", "freyface"]  # which
+latent_dims: list[int] = []
+step_size = 0.01
+n_samples = 10**7
+seed: int | None = None
+binarize = False
+precision: Literal["highest", "medium"] = "highest"
+label = "run"
+"""
+
+
+def write(path, *cells, parameters=PARAMETERS, tags=()):
+    """A notebook of a text cell, a cell of parameters and the given code cells."""
+    first = new_code_cell(parameters, metadata={"tags": ["parameters", *tags]})
+    code = [new_code_cell(source) for source in cells]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=[new_markdown_cell("Text"), first, *code]), path)
+    return path
+
+
+def printed(path):
+    """What the cells of an executed notebook printed."""
+    cells = nbformat.read(path, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return "".join(output.text for output in outputs if output.get("name") == "stdout")
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    return write(tmp_path / "book" / "figures" / "fig.ipynb", "print(latent_dims)")
+
+
+@pytest.fixture
+def no_kernel(monkeypatch):
+    """Fails a test in which a kernel is asked for."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a kernel was started")
+
+    monkeypatch.setattr("papermill.execute.execute_notebook", refuse)
+
+
+# Declared parameters
+
+
+def test_parameters_are_read_with_their_types(notebook):
+    types = {name: parameter.type for name, parameter in declared_parameters(notebook).items()}
+    assert types == {
+        "datasets": "list[str]",
+        "latent_dims": "list[int]",
+        "step_size": "float",
+        "n_samples": "int",
+        "seed": "int | None",
+        "binarize": "bool",
+        "precision": "Literal['highest', 'medium']",
+        "label": "str",
+    }
+
+
+def test_a_notebook_without_such_a_cell_declares_nothing(tmp_path):
+    nbformat.write(new_notebook(cells=[new_code_cell("n = 1")]), tmp_path / "n.ipynb")
+    assert declared_parameters(tmp_path / "n.ipynb") == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"latent_dim": [2]}, "declares no parameter 'latent_dim'; did you mean 'latent_dims'"),
+        ({"zzz": 1}, "declares no parameter 'zzz'; known: binarize, datasets"),
+        ({"latent_dims": 2}, r"latent_dims=2 is not of type list\[int\] \(default \[\]\)"),
+        ({"latent_dims": [2, "x"]}, r"latent_dims=\[2, 'x'\] is not of type"),
+        ({"latent_dims": [2.5]}, r"latent_dims=\[2.5\] is not of type"),
+        ({"datasets": "mnist"}, r"datasets='mnist' is not of type list\[str\]"),
+        ({"step_size": "1e-3"}, "YAML reads 1e-3 as text, write 1.0e-3"),
+        ({"n_samples": "1e6"}, "n_samples='1e6' is not of type int .*; write 1000000$"),
+        ({"n_samples": 1e6}, "n_samples=1000000.0 is not of type int .*; write 1000000$"),
+        ({"n_samples": True}, "n_samples=True is not of type int"),
+        ({"step_size": False}, "step_size=False is not of type float"),
+        ({"binarize": 1}, "binarize=1 is not of type bool"),
+        ({"binarize": "false"}, "binarize='false' is not of type bool"),
+        ({"seed": "none"}, "seed='none' is not of type int | None"),
+        ({"precision": "high"}, "precision='high' is not of type Literal"),
+        ({"label": None}, "label=None is not of type str"),
+        ({"label": 3}, "label=3 is not of type str"),
+    ],
+)
+def test_a_bad_parameter_is_refused_before_a_kernel_starts(notebook, values, message, no_kernel):
+    with pytest.raises(ParameterError, match=message):
+        execute(notebook, notebook.parent / "out.ipynb", values)
+    assert sorted(os.listdir(notebook.parent)) == ["fig.ipynb"]
+
+
+# Parameter files
+
+
+def params_file(folder, text):
+    (folder / "params.yaml").write_text(text)
+    return folder / "params.yaml"
+
+
+def test_a_file_gives_each_notebook_its_own(notebook, tmp_path):
+    other = write(tmp_path / "book" / "live.ipynb", parameters="n_samples = 5\nepochs = 1")
+    params = load_params(
+        params_file(
+            tmp_path,
+            "n_samples: 1_000\nstep_size: 1.0e-3\nepochs: 2\n"
+            "notebooks: {figures/fig: {n_samples: 2_000, seed: null}}\n"
+            "sweep: [{dataset: digits, latent_dim: [2, 3]}]",
+        )
+    )
+    check_params(params, [notebook, other])
+    expected = {"n_samples": 2000, "step_size": 0.001, "seed": None}
+    assert parameters_for(notebook, params) == expected
+    assert parameters_for(other, params) == {"n_samples": 1000, "epochs": 2}
+    assert params.sweep == [{"dataset": "digits", "latent_dim": [2, 3]}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n_sample: 3", "no notebook declares a parameter 'n_sample'; did you mean 'n_samples'"),
+        ("notebooks: {figures/fgi: {seed: 1}}", "no notebook 'figures/fgi'.*'figures/fig'"),
+        ("notebooks: {figures/fig: {sed: 1}}", "no parameter 'sed'; did you mean 'seed'"),
+        ("n_samples: 1e6", "n_samples='1e6' is not of type int"),
+        ("- 1", r"expected `name: value` lines, found \[1\]"),
+        ("notebooks: [a]", "notebooks: expected `name: value` lines"),
+        ("notebooks: {figures/fig: 3}", "notebooks: figures/fig: expected `name: value` lines"),
+        ("sweep: {dataset: mnist}", "sweep: expected a list of grids"),
+        ("sweep: [mnist]", "sweep: entry 1: expected `name: value` lines"),
+        ("a: [1", "params.yaml: not valid YAML"),
+    ],
+)
+def test_a_bad_file_is_refused_before_a_kernel_starts(notebook, tmp_path, text, message, no_kernel):
+    with pytest.raises(ParameterError, match=message):
+        execute(notebook, tmp_path / "out.ipynb", params_file=params_file(tmp_path, text))
+
+
+def test_an_empty_file_changes_nothing(notebook, tmp_path):
+    params = load_params(params_file(tmp_path, "# nothing\n"))
+    check_params(params, [notebook])
+    assert parameters_for(notebook, params) == {}
+
+
+# Execution
+
+
+def test_values_arrive_as_given_in_this_python(tmp_path):
+    notebook = write(
+        tmp_path / "a.ipynb",
+        "import os, sys",
+        "print([datasets, latent_dims, step_size, n_samples, seed, sys.executable, os.getcwd()])",
+        tags=["hide-input"],
+    )
+    file = params_file(tmp_path, "seed: 3\nn_samples: 7")
+    output = tmp_path / "deep" / "out.ipynb"
+    values = {"latent_dims": (2, 50), "step_size": 1, "n_samples": 8}
+    assert execute(notebook, output, values, params_file=file, progress=False) == output
+    expected = [["mnist", "freyface"], [2, 50], 1, 8, 3, sys.executable, str(tmp_path)]
+    assert printed(output) == f"{expected}\n"
+    assert [path.name for path in output.parent.iterdir()] == ["out.ipynb"]
+    node = nbformat.read(output, as_version=4)
+    assert node.cells[2].metadata.tags == ["injected-parameters", "hide-input"]
+    assert node.metadata.papermill == {
+        "parameters": {"latent_dims": [2, 50], "step_size": 1, "n_samples": 8, "seed": 3}
+    }
+    assert all(set(cell.metadata) <= {"tags"} for cell in node.cells)  # no times, no paths
+
+    again = execute(output, output, {"seed": 4}, progress=False)  # what is not given is default
+    assert printed(again).startswith("[['mnist', 'freyface'], [], 0.01, 10000000, 4,")
+
+
+def test_a_failing_cell_is_named_and_leaves_the_output_alone(tmp_path):
+    notebook = write(tmp_path / "a.ipynb", "x = 1", "# why\nraise ValueError(f'bad {seed}')", "2")
+    output = tmp_path / "out.ipynb"
+    output.write_text("before")
+    with pytest.raises(NotebookFailed) as error:
+        execute(notebook, output, {"seed": 3}, progress=False)
+    first, second, third = str(error.value).splitlines()
+    assert first.endswith("a.ipynb: cell 4 of 5 failed, the one that begins `# why`")
+    assert second == "ValueError: bad 3"
+    assert third.endswith("out.failed.ipynb")
+    assert output.read_text() == "before"
+    assert sorted(os.listdir(tmp_path)) == ["a.ipynb", "out.failed.ipynb", "out.ipynb"]
+    assert "Traceback" in (tmp_path / "out.failed.ipynb").read_text()
+
+
+def test_a_killed_kernel_is_an_error(tmp_path):
+    notebook = write(tmp_path / "a.ipynb", "import os; os._exit(9)")
+    with pytest.raises(NotebookFailed, match="a.ipynb: Kernel died"):
+        execute(notebook, tmp_path / "out.ipynb", progress=False)
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_another_registered_kernel_of_that_name_is_not_used(tmp_path):
+    """A user's own "python3" may be another Python; it goes before every other in Jupyter."""
+    spec = tmp_path / "jupyter" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    spec.joinpath("kernel.json").write_text(
+        '{"argv": ["/bin/false"], "display_name": "other", "language": "python"}'
+    )
+    notebook = write(tmp_path / "a.ipynb", "print(6 * 7)")
+    script = f"from vae_core.notebooks import execute; execute({str(notebook)!r}, progress=True)"
+    environment = os.environ | {"JUPYTER_PATH": str(tmp_path / "jupyter")}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert printed(tmp_path / "a-executed.ipynb") == "42\n"
+    assert "Executing" in done.stderr and "3/3" in done.stderr  # the progress bar
