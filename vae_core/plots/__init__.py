@@ -15,10 +15,10 @@ from .images import (
     unit_square_latents,
     walk_figure,
 )
-from .paper import fig2_curve, fig3_curve, interpolate_log, mean_abs_difference
+from .paper import fig2_curve, fig3_curve, interpolate_log, mean_abs_difference, paper_latent_dims
 from .provenance import execute_command, provenance
 from .style import COLORS, DASHES, NAMES, Figure, Panel, png_panel, svg_panel
-from .tables import Comparison, Table, bound_table, compare
+from .tables import Comparison, Table, bound_table, compare, contest_table
 
 __all__ = [
     "COLORS",
@@ -33,6 +33,7 @@ __all__ = [
     "bound_figure",
     "bound_table",
     "compare",
+    "contest_table",
     "decode_means",
     "draw_samples",
     "execute_command",
@@ -44,6 +45,7 @@ __all__ = [
     "manifold_figure",
     "marginal_likelihood_figure",
     "mean_abs_difference",
+    "paper_latent_dims",
     "png_panel",
     "provenance",
     "reconstruction_figure",

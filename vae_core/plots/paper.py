@@ -23,6 +23,11 @@ FIG2_LATENT_DIMS = {"mnist": (3, 5, 10, 20, 200), "freyface": (2, 5, 10, 20)}
 MAX_GAP = (np.log(8.0), 5.0)
 
 
+def paper_latent_dims(dataset: str) -> tuple[int, ...]:
+    """The numbers of latent variables in Figure 2's row of a data set; a few for another set."""
+    return FIG2_LATENT_DIMS.get(dataset, (2, 5, 10))
+
+
 @dataclass(frozen=True)
 class PaperCurve:
     """One printed curve: `samples` (training samples evaluated), `bound` (nats per datapoint)."""

@@ -196,7 +196,7 @@ def _compose(figure: Figure, width: int) -> str:
     for panel in [*figure.panels, ""]:
         if isinstance(panel, str):
             top, column = top + (cell * 1.0 if column else 0), 0
-            parts.append(f'<text x="10" y="{top + 14:.0f}">{_plain(panel)}</text>')
+            parts.append(f'<text x="10" y="{top + 14:.0f}">{plain(panel)}</text>')
             top += 22 if panel else 0
             continue
         if column == figure.columns:
@@ -204,7 +204,7 @@ def _compose(figure: Figure, width: int) -> str:
         x = column * cell
         size = f'width="{cell - 8:.0f}" height="{cell - 22:.0f}"'
         place = f'<svg x="{x:.0f}" y="{top + 18:.0f}" {size}'
-        parts.append(f'<text x="{x + 10:.0f}" y="{top + 13:.0f}">{_plain(panel.title)}</text>')
+        parts.append(f'<text x="{x + 10:.0f}" y="{top + 13:.0f}">{plain(panel.title)}</text>')
         parts.append(panel.markup.replace("<svg", place, 1))
         column += 1
     return (
@@ -216,5 +216,6 @@ def _compose(figure: Figure, width: int) -> str:
     )
 
 
-def _plain(html: str) -> str:
+def plain(html: str) -> str:
+    """The text of a piece of HTML, without its tags."""
     return re.sub(r"<[^>]*>", "", html)
