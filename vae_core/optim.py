@@ -24,11 +24,10 @@ class Bound(nn.Module):
 
 def add_map_prior_(grads: Tensors, params: Tensors, precision: float) -> None:
     """Adds the gradient of -log N(W; 0, I / precision) for weights; biases have no prior."""
-    if precision == 0.0:
-        return
     for name, grad in grads.items():
         if params[name].ndim == 2:
-            grad.add_(params[name], alpha=precision)
+            # not add_(..., alpha=precision): compiled, torch 2.13 ignores alpha there
+            grad.add_(precision * params[name])
 
 
 def adagrad_(

@@ -47,16 +47,21 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def provenance_of(data: Dataset, wall_seconds: float) -> dict:
-    """All that a run records about its making, JSON-ready."""
-    return {
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
-        "source_sha256": source_sha256(),
-        "git_commit": git_commit(),
-        "data_sha256": data.sha256,
-        "device": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
-        "threads": torch.get_num_threads(),
-        "wall_seconds": round(wall_seconds, 1),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
+class Provenance:
+    """Takes the source's hash when a run starts, the rest when it ends."""
+
+    def __init__(self):
+        self._source = {"source_sha256": source_sha256(), "git_commit": git_commit()}
+
+    def record(self, data: Dataset, wall_seconds: float) -> dict:
+        """All that a run records about its making, JSON-ready."""
+        return {
+            "versions": {"python": platform.python_version()}
+            | {name: importlib.metadata.version(name) for name in PACKAGES},
+            **self._source,
+            "data_sha256": data.sha256,
+            "device": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
+            "threads": torch.get_num_threads(),
+            "wall_seconds": round(wall_seconds, 1),
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        }

@@ -21,9 +21,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from .config import RunConfig
-from .data import load_dataset
+from .data import Dataset, load_dataset
 from .model import VAE
-from .provenance import provenance_of
+from .provenance import Provenance
 from .training import Trainer, build_model, load_checkpoint, write_tensors
 
 
@@ -156,21 +156,30 @@ def get_or_run(
 
 
 def _train(config: RunConfig, checkpoints: Path, progress: bool, position: int) -> Run:
-    data = load_dataset(
-        config.dataset,
-        n_train=config.n_train,
-        binarize=config.binarize,
-        split_seed=config.split_seed,
-    )
+    data = load_data(config)
+    provenance = Provenance()
     trainer = Trainer(config, data)
     start = _longest_checkpoint(config, checkpoints)
     if start is not None:
         load_checkpoint(start, trainer)
     target = checkpoints / f"{config.trajectory_key}.{config.n_samples}.safetensors"
-    rows = trainer.run(target, progress, position)
+    rows = trainer.run(target, progress=progress, position=position)
     path = cache_dir() / "runs" / config.key
-    store_run(path, config, rows, trainer.model, provenance_of(data, trainer.seconds))
+    describe = getattr(trainer.algorithm, "metrics", None)
+    metrics = describe(config, trainer.state) if describe else {}
+    record = provenance.record(data, trainer.seconds)
+    store_run(path, config, rows, trainer.model, record, metrics)
     return Run.load(path)
+
+
+def load_data(config: RunConfig) -> Dataset:
+    """The data set that a run trains and is evaluated on."""
+    return load_dataset(
+        config.dataset,
+        n_train=config.n_train,
+        binarize=config.binarize,
+        split_seed=config.split_seed,
+    )
 
 
 def _longest_checkpoint(config: RunConfig, checkpoints: Path) -> Path | None:

@@ -3,6 +3,8 @@
 import itertools
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
@@ -81,12 +83,19 @@ def _train_all(pending: list[RunConfig], jobs: int, progress: bool) -> Iterator[
 
 
 def _start_worker(slots, lock) -> None:
-    """Gives the worker one thread and its own line on the terminal."""
+    """Gives the worker one thread, its own line on the terminal, and no life without its parent."""
     import torch
 
     torch.set_num_threads(1)
     tqdm.set_lock(lock)
     _start_worker.slot = slots.get()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+
+
+def _stop_with_parent() -> None:
+    """Once the parent is gone, however it ended, asks this worker to checkpoint and stop."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _worker(config: RunConfig, progress: bool) -> Run:

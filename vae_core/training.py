@@ -21,7 +21,7 @@ from .config import RunConfig
 from .data import Dataset
 from .model import VAE
 
-FIRST_EVALUATION = 10_000  # samples; the schedule is log-spaced from here
+FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced from there
 EVALUATION_CHUNK = 1_000  # rows that stay in cache
 VALUE_EVERY = 10  # the minibatch bound is computed on every tenth step
 CHECKPOINT_SECONDS = 30.0
@@ -41,22 +41,22 @@ def build_model(config: RunConfig, generator: torch.Generator | None = None) -> 
     )
 
 
-def is_evaluated(samples: int, per_step: int, evals_per_decade: int) -> bool:
+def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
     """Whether the schedule has a point in (samples - per_step, samples].
 
-    The schedule is the first step and then 1e4 * 10^(k / evals_per_decade): it does not depend
-    on where the run ends, so that a longer run has a shorter one as its prefix.
+    The schedule is the first step, then every 10^(k / evals_per_decade) from two passes over the
+    training set on. It does not depend on where the run ends, so that a longer run has a shorter
+    one as its prefix.
     """
     if samples == per_step:
         return True
-    if samples < FIRST_EVALUATION:
+    if samples < FIRST_EVALUATION * config.n_train:
         return False
 
     def index(n: int) -> int:
-        return math.floor(evals_per_decade * math.log10(n / FIRST_EVALUATION) + 1e-9)
+        return math.floor(config.evals_per_decade * math.log10(n) + 1e-9)
 
-    previous = samples - per_step
-    return previous < FIRST_EVALUATION or index(previous) < index(samples)
+    return index(samples - per_step) < index(samples)
 
 
 @torch.no_grad()
@@ -127,43 +127,69 @@ class Trainer:
         return estimate.mean(dtype=torch.float64).item()
 
     def run(
-        self, checkpoint: Path | None, progress: bool = True, position: int = 0
+        self,
+        checkpoint: Path | None = None,
+        *,
+        until: int | None = None,
+        progress: bool = True,
+        position: int = 0,
     ) -> list[dict[str, float]]:
-        """Trains to ``config.n_samples``; returns the rows of the curve.
+        """Trains to ``until`` (default: the config's n_samples); returns the rows of the curve.
 
         Ctrl-C is honoured between two steps, after a checkpoint.
         """
-        bar = tqdm(
-            total=self.config.n_samples,
-            initial=self.samples,
-            desc=self.config.key,
-            unit=" samples",
-            unit_scale=True,
-            disable=not progress,
-            position=position,
-            mininterval=0.5 if sys.stderr.isatty() else 30.0,
-        )
-        started = saved = time.perf_counter()
-        before = self.seconds
+        until = self.config.n_samples if until is None else until
+        bar = _progress_bar(self, until, progress, position)
+        clock = _Clock(self.seconds)
         with bar, deferred_interrupt() as interrupted:
-            while self.samples < self.config.n_samples:
+            while self.samples < until:
                 self.advance()
-                if is_evaluated(self.samples, self.per_step, self.config.evals_per_decade):
+                if is_evaluated(self.samples, self.per_step, self.config):
                     self.curve.append(self.evaluate())
                     self.recent = [0.0, 0]
                     bar.set_postfix(_last_bounds(self.curve[-1]))
                 bar.update(self.per_step)
-                now = time.perf_counter()
-                self.seconds = before + now - started
-                if checkpoint and (interrupted() or now - saved > CHECKPOINT_SECONDS):
+                self.seconds = clock.total()
+                if checkpoint and (interrupted() or clock.is_due(CHECKPOINT_SECONDS)):
                     save_checkpoint(checkpoint, self)
-                    saved = now
                 if interrupted():
                     raise KeyboardInterrupt
         if checkpoint:
             save_checkpoint(checkpoint, self)
         is_complete = self.curve and self.curve[-1]["samples"] == self.samples
         return list(self.curve) if is_complete else [*self.curve, self.evaluate()]
+
+
+class _Clock:
+    """Seconds spent on a run, over all its sittings, and since the last checkpoint."""
+
+    def __init__(self, before: float):
+        self._before, self._started = before, time.perf_counter()
+        self._marked = self._started
+
+    def total(self) -> float:
+        return self._before + time.perf_counter() - self._started
+
+    def is_due(self, interval: float) -> bool:
+        """True at most once every ``interval`` seconds."""
+        now = time.perf_counter()
+        if now - self._marked < interval:
+            return False
+        self._marked = now
+        return True
+
+
+def _progress_bar(trainer: Trainer, until: int, progress: bool, position: int) -> tqdm:
+    return tqdm(
+        total=until,
+        initial=trainer.samples,
+        desc=trainer.config.key,
+        unit=" samples",
+        unit_scale=True,
+        disable=not progress,
+        position=position,
+        mininterval=0.5 if sys.stderr.isatty() else 30.0,
+    )
 
 
 def _last_bounds(row: dict[str, float]) -> dict[str, str]:

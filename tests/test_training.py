@@ -1,0 +1,154 @@
+import math
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+import vae_core.training as training
+from vae_core import RunConfig, load_dataset
+from vae_core.algorithms.common import minibatch
+from vae_core.optim import adagrad_, add_map_prior_
+from vae_core.training import Trainer, is_evaluated, load_checkpoint, save_checkpoint
+
+ALGORITHMS = ["aevb", "wake_sleep", "autoencoder"]
+
+
+def config(**fields):
+    small = {"dataset": "digits", "latent_dim": 2, "hidden": (8,), "n_samples": 8_000}
+    return RunConfig(**(small | fields))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset("digits")
+
+
+def snapshot(trainer):
+    tensors = [t.clone() for group in trainer.state.values() for t in group.values()]
+    return [*tensors, trainer.generator.get_state()]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_resumed_run_ends_bit_for_bit_where_an_uninterrupted_one_ends(
+    algorithm, digits, tmp_path
+):
+    whole = Trainer(config(algorithm=algorithm), digits)
+    rows = whole.run(progress=False)
+    first = Trainer(config(algorithm=algorithm), digits)
+    first.run(until=3_700, progress=False)
+    save_checkpoint(tmp_path / "c.safetensors", first)
+    second = Trainer(config(algorithm=algorithm), digits)
+    load_checkpoint(tmp_path / "c.safetensors", second)
+    assert second.run(progress=False) == rows
+    for one, other in zip(snapshot(whole), snapshot(second), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_longer_run_has_the_shorter_one_as_its_prefix(digits):
+    short = Trainer(config(n_samples=5_000), digits).run(progress=False)
+    long = Trainer(config(n_samples=8_000), digits).run(progress=False)
+    scheduled = [row for row in short if row in long]
+    assert scheduled == long[: len(scheduled)] and len(scheduled) >= len(short) - 1 > 2
+
+
+def test_the_schedule_is_log_spaced_and_has_the_first_step():
+    settings = config(evals_per_decade=10)
+    points = [n for n in range(100, 100_001, 100) if is_evaluated(n, 100, settings)]
+    assert points[0] == 100 and points[1] >= 2 * settings.n_train
+    ratios = np.diff(np.log10(points[1:]))
+    assert np.allclose(ratios, 0.1, atol=0.02) and points[-1] == 100_000
+
+
+def test_evaluating_does_not_disturb_the_run(digits):
+    often, rarely = (Trainer(config(evals_per_decade=n), digits) for n in (50, 1))
+    often.run(progress=False), rarely.run(progress=False)
+    assert torch.equal(snapshot(often)[0], snapshot(rarely)[0])
+
+
+def test_ctrl_c_stops_between_steps_with_a_checkpoint(digits, tmp_path):
+    path = tmp_path / "c.safetensors"
+    trainer = Trainer(config(n_samples=10**9), digits)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(path, progress=False)
+    stopped = Trainer(config(n_samples=10**9), digits)
+    load_checkpoint(path, stopped)
+    assert 0 < stopped.samples == trainer.samples
+    assert torch.equal(snapshot(stopped)[0], snapshot(trainer)[0])
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(digits, tmp_path, monkeypatch):
+    path = tmp_path / "c.safetensors"
+    trainer = Trainer(config(), digits)
+    trainer.run(until=1_000, progress=False)
+    save_checkpoint(path, trainer)
+    before = path.read_bytes()
+
+    def no_space(tensors, file, metadata):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training, "save_file", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(path, trainer)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_diverging_run_names_the_step_size(digits):
+    trainer = Trainer(config(step_size=1e6), digits)
+    with pytest.raises(FloatingPointError, match="step_size=1000000.0 is too large"):
+        trainer.run(progress=False)
+
+
+def test_minibatches_are_training_rows_drawn_with_replacement(digits):
+    settings = config(batch_size=4_000)
+    rows = minibatch(settings, digits, torch.Generator().manual_seed(0))
+    known = {bytes(row.tolist()) for row in digits.train_bytes}
+    drawn = {bytes(row.tolist()) for row in rows}
+    expected = len(known) * (1 - math.exp(-4_000 / len(known)))
+    assert drawn <= known and abs(len(drawn) - expected) < 5 * math.sqrt(len(known) / 4)
+
+
+def test_adagrad_is_torchs_but_for_where_epsilon_stands():
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    reference = torch.optim.Adagrad([weight], lr=0.1, eps=0.0)
+    params, sums = {"w": weight.detach().clone()}, {"w": torch.zeros(2)}
+    for _ in range(5):
+        weight.grad = 2 * weight.detach()
+        adagrad_(params, {"w": 2 * params["w"]}, sums, torch.tensor(0.1), 0.0)
+        reference.step()
+    assert torch.allclose(params["w"], weight.detach(), atol=1e-6)
+
+
+def test_a_step_of_zero_only_accumulates():
+    params, sums = {"w": torch.tensor([1.0])}, {"w": torch.zeros(1)}
+    adagrad_(params, {"w": torch.tensor([3.0])}, sums, torch.tensor(0.0), 1e-8)
+    assert params["w"].item() == 1.0 and sums["w"].item() == 9.0
+
+
+def test_the_map_prior_pulls_weights_and_not_biases():
+    params = {"weight": torch.ones(2, 2), "bias": torch.ones(2)}
+    grads = {name: torch.zeros_like(p) for name, p in params.items()}
+    add_map_prior_(grads, params, 0.25)
+    assert grads["weight"].eq(0.25).all() and grads["bias"].eq(0).all()
+
+
+def test_the_evaluated_bound_is_the_mean_over_the_whole_set(digits):
+    trainer = Trainer(config(), digits)
+    row = trainer.evaluate()
+    # at N(0, 0.01^2) weights every pixel has probability 1/2: the bound is -D ln 2, KL about 0
+    assert row["test_bound"] == pytest.approx(-64 * math.log(2), abs=0.1)
+    assert row["train_bound"] == pytest.approx(-64 * math.log(2), abs=0.1)
+
+
+@pytest.mark.parametrize("algorithm", ["aevb", "wake_sleep"])
+def test_the_compiled_step_is_the_eager_step(algorithm, digits, monkeypatch):
+    eager = Trainer(config(algorithm=algorithm), digits)
+    monkeypatch.setattr(RunConfig, "compiles", True)
+    compiled = Trainer(config(algorithm=algorithm), digits)
+    eager.run(until=1_000, progress=False), compiled.run(until=1_000, progress=False)
+    for name, tensor in eager.state["params"].items():
+        assert torch.allclose(tensor, compiled.state["params"][name], atol=1e-4), name
