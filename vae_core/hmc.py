@@ -220,7 +220,7 @@ def sample(
     generator: torch.Generator | None = None,
     log_prob_and_grad: LogProbAndGrad | None = None,
     step_size: Tensor | float | None = None,
-    jitter: float = 0.1,
+    jitter: float = 0.5,
 ) -> tuple[Tensor, SampleInfo]:
     """Run all chains from z0 (chains, dim): samples (n_samples, chains, dim) and what happened.
 
@@ -230,8 +230,8 @@ def sample(
         n_burnin: transitions thrown away, in which each chain's step size is tuned by dual
             averaging to ``target_accept``; then it is frozen. With 0 it is ``step_size`` itself.
         step_size: where the tuning starts, a number or (chains,); None finds one.
-        jitter: each kept transition scales the frozen step by 1 +- this, evenly, so that no
-            trajectory length resonates with the target.
+        jitter: each transition scales each chain's step by 1 +- this, evenly, so that no
+            trajectory resonates with its target: without it Appendix D scatters twice as much.
 
     Raises:
         ValueError: a count below its minimum, or a target outside (0, 1).
@@ -244,24 +244,21 @@ def sample(
         step_size = reasonable_step_size(state, log_prob_and_grad, generator=generator)
     step_size = torch.as_tensor(step_size, dtype=z0.dtype).expand(z0.shape[:1])  # (chains,)
     tuning = dual_averaging_init(step_size)
+
+    def move(state: HMCState, step_size: Tensor) -> tuple[HMCState, HMCInfo]:
+        spread = 2 * torch.rand(step_size.shape, generator=generator, dtype=z0.dtype) - 1
+        step_size = step_size * (1 + jitter * spread)
+        return step(state, step_size, n_leapfrog, log_prob_and_grad, generator=generator)
+
     for _ in range(n_burnin):
-        state, info = step(
-            state, tuning.log_step.exp(), n_leapfrog, log_prob_and_grad, generator=generator
-        )
+        state, info = move(state, tuning.log_step.exp())
         tuning = dual_averaging_update(tuning, info.acceptance_prob, target_accept)
     step_size = tuning.log_step_average.exp()
     samples = z0.new_empty(n_samples, *z0.shape)
     log_probs = z0.new_empty(samples.shape[:2])
     accepted, divergent = torch.zeros_like(step_size), torch.zeros_like(step_size)
     for i in range(n_samples):
-        spread = 2 * torch.rand((), generator=generator, dtype=z0.dtype) - 1
-        state, info = step(
-            state,
-            step_size * (1 + jitter * spread),
-            n_leapfrog,
-            log_prob_and_grad,
-            generator=generator,
-        )
+        state, info = move(state, step_size)
         samples[i], log_probs[i] = state.position, state.log_prob
         accepted += info.acceptance_prob
         divergent += info.is_divergent

@@ -71,10 +71,11 @@ def hmc_density(
 def _check(latent_dim: int, n_fit: int, density: str) -> None:
     if density not in DENSITIES:
         raise ValueError(f"density={density!r}: choose one of {', '.join(DENSITIES)}")
-    if n_fit < latent_dim + 2:
+    least = 2 * (latent_dim + 1)  # with fewer, a chain that rejects a move or two is degenerate
+    if n_fit < least:
         raise ValueError(
             f"Appendix D with {n_fit} samples to fit in {latent_dim} latent dimensions: the "
-            f"fitted covariance would be singular; at least {latent_dim + 2} are needed"
+            f"fitted covariance would be all but singular; at least {least} are needed"
         )
     if latent_dim >= RELIABLE_BELOW:
         warnings.warn(

@@ -1,0 +1,292 @@
+"""Hamiltonian Monte Carlo against physics and known densities."""
+
+import math
+
+import pytest
+import torch
+
+from vae_core import hmc
+from vae_core.model import VAE
+from vae_core.posterior import decoder_layers, log_likelihood_table
+
+DECODERS = [
+    (likelihood, hidden)
+    for likelihood in ("bernoulli", "gaussian", "gaussian_sigmoid_mean")
+    for hidden in ((), (7,), (7, 5))
+]
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def quadratic(z):
+    """log density of the harmonic oscillator and its gradient."""
+    return -0.5 * z.square().sum(-1), -z
+
+
+def quartic(z):
+    """An anharmonic potential that couples the dimensions."""
+    r2 = z.square().sum(-1)
+    return -0.25 * r2.square() - 0.5 * z[:, 0].square(), -r2[:, None] * z - z * torch.eye(3)[0]
+
+
+def energy(state, momentum):
+    return 0.5 * momentum.square().sum(-1) - state.log_prob
+
+
+def phase_point(n, seed=0):
+    g = seeded(seed)
+    draws = [torch.randn(n, 3, generator=g, dtype=torch.float64) for _ in range(2)]
+    return hmc.init(draws[0], quartic), draws[1]
+
+
+def small_model(likelihood, hidden, seed=0):
+    return VAE(11, 3, hidden, likelihood, init_sd=0.5, generator=seeded(seed)).double()
+
+
+def small_batch(n_chains=6, seed=1):
+    g = seeded(seed)
+    x = torch.rand(n_chains, 11, generator=g, dtype=torch.float64)
+    return x, torch.randn(n_chains, 3, generator=g, dtype=torch.float64)
+
+
+def test_harmonic_oscillator_returns_after_one_period():
+    q = torch.tensor([[1.0, 0.0, 0.5]], dtype=torch.float64)
+    p = torch.tensor([[0.0, 1.0, -0.5]], dtype=torch.float64)
+    n = 500
+    state, momentum = hmc.leapfrog(hmc.init(q, quadratic), p, 2 * math.pi / n, n, quadratic)
+    torch.testing.assert_close(state.position, q, atol=1e-4, rtol=0)
+    torch.testing.assert_close(momentum, p, atol=1e-4, rtol=0)
+
+
+def test_energy_error_is_second_order_in_the_step():
+    start, momentum = phase_point(64)
+    before = energy(start, momentum)
+    errors = [
+        (energy(*hmc.leapfrog(start, momentum, 0.4 / n, n, quartic)) - before).abs().mean()
+        for n in (20, 40)
+    ]
+    assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.03)
+
+
+def test_time_reverses_exactly():
+    start, momentum = phase_point(16)
+    step_size = torch.linspace(0.01, 0.2, 16, dtype=torch.float64)
+    end, end_momentum = hmc.leapfrog(start, momentum, step_size, 30, quartic)
+    back, back_momentum = hmc.leapfrog(end, -end_momentum, step_size, 30, quartic)
+    torch.testing.assert_close(back.position, start.position, atol=1e-11, rtol=0)
+    torch.testing.assert_close(-back_momentum, momentum, atol=1e-11, rtol=0)
+
+
+def test_leapfrog_preserves_volume():
+    start, momentum = phase_point(1)
+
+    def flow(point):
+        state = hmc.init(point[None, :3], quartic)
+        end, end_momentum = hmc.leapfrog(state, point[None, 3:], 0.1, 10, quartic)
+        return torch.cat([end.position[0], end_momentum[0]])
+
+    jacobian = torch.func.jacrev(flow)(torch.cat([start.position[0], momentum[0]]))
+    assert torch.linalg.det(jacobian).item() == pytest.approx(1.0, abs=1e-10)
+
+
+def test_leapfrog_takes_exactly_the_given_number_of_gradients():
+    calls = []
+
+    def counted(z):
+        calls.append(1)
+        return quadratic(z)
+
+    start = hmc.init(torch.zeros(2, 3), quadratic)
+    hmc.leapfrog(start, torch.ones(2, 3), 0.1, 7, counted)
+    assert len(calls) == 7
+
+
+@pytest.mark.parametrize(("likelihood", "hidden"), DECODERS)
+def test_closed_form_gradient_is_autograds(likelihood, hidden):
+    model, (x, z) = small_model(likelihood, hidden), small_batch()
+    expected = hmc.autograd_log_prob_and_grad(lambda z: model.log_joint(x, z))(z)
+    log_joint = hmc.model_log_prob_and_grad(model, x)
+    for actual, wanted in zip(log_joint(z), expected, strict=True):
+        torch.testing.assert_close(actual, wanted)
+    torch.testing.assert_close(log_joint.grad(z), expected[1])
+
+
+@pytest.mark.parametrize(("likelihood", "hidden"), DECODERS)
+def test_tempered_gradient_is_autograds(likelihood, hidden):
+    model, (x, z) = small_model(likelihood, hidden), small_batch()
+
+    def tempered(z):
+        return model.log_prior(z) + 0.3 * model.log_likelihood(x, z)
+
+    expected = hmc.autograd_log_prob_and_grad(tempered)(z)
+    actual = hmc.model_log_prob_and_grad(model, x).tempered(0.3)(z)
+    torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize(("likelihood", "hidden"), DECODERS)
+def test_weight_gradient_is_autograds(likelihood, hidden):
+    model, (x, z) = small_model(likelihood, hidden), small_batch()
+    actual = hmc.model_log_prob_and_grad(model, x).weight_grad(z)
+    model.log_likelihood(x, z).sum().backward()
+    expected = [parameter.grad for parameter in model.decoder.parameters()]
+    torch.testing.assert_close([g for pair in actual for g in pair], expected)
+
+
+@pytest.mark.parametrize(("likelihood", "hidden"), DECODERS)
+def test_table_holds_the_log_likelihood_of_every_pair(likelihood, hidden):
+    model, (x, z) = small_model(likelihood, hidden), small_batch()
+    table = log_likelihood_table(decoder_layers(model), likelihood, x, z[:4])
+    expected = model.log_likelihood(x, z[:4, None].expand(-1, 6, -1)).detach()
+    torch.testing.assert_close(table, expected)
+
+
+def within_monte_carlo_error(by_chain, expected, sigmas=4.5):
+    """Independent chains (n_samples, chains, ...): is the mean within its standard error?"""
+    means = by_chain.double().mean(0)
+    stderr = means.std(0) / math.sqrt(means.shape[0])
+    return bool(((means.mean(0) - expected).abs() < sigmas * stderr).all())
+
+
+def test_recovers_correlated_gaussians():
+    mean = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    covariance = torch.tensor([[1.0, 0.9, 0.3], [0.9, 1.0, 0.2], [0.3, 0.2, 4.0]]).double()
+    target = torch.distributions.MultivariateNormal(mean, covariance)
+    z0 = torch.zeros(400, 3, dtype=torch.float64)
+    samples, info = hmc.sample(target.log_prob, z0, 200, 80, 5, generator=seeded())
+    residual = samples - mean
+    assert within_monte_carlo_error(samples, mean)
+    assert within_monte_carlo_error(residual[..., :, None] * residual[..., None, :], covariance)
+    assert info.n_divergent.sum() == 0
+    torch.testing.assert_close(info.log_prob, target.log_prob(samples))
+
+
+def test_each_chain_has_its_own_target_and_step_size():
+    sd = torch.logspace(-2, 1, 200)
+    samples, info = hmc.sample(
+        lambda z: -0.5 * (z / sd[:, None]).square().sum(-1), torch.zeros(200, 2), 200, 150, 5,
+        generator=seeded(),
+    )  # fmt: skip
+    assert ((samples / sd[:, None]).std((0, 2)) - 1).abs().mean() < 0.1
+    ratio = info.step_size / sd
+    assert 0.5 < (ratio / ratio.median()).quantile(0.05)
+    assert (ratio / ratio.median()).quantile(0.95) < 2
+
+
+def test_acceptance_lands_on_its_target():
+    precision = torch.tensor([[1.0, 0.9], [0.9, 1.0]]).inverse()
+    samples, info = hmc.sample(
+        lambda z: -0.5 * ((z @ precision) * z).sum(-1), torch.zeros(500, 2), 100, 200, 5,
+        0.9, generator=seeded(),
+    )  # fmt: skip
+    assert info.acceptance_rate.mean().item() == pytest.approx(0.9, abs=0.03)
+
+
+def test_acceptance_lands_on_its_target_for_a_decoder():
+    model = VAE(64, 3, (20,), init_sd=0.5, generator=seeded())
+    log_joint = hmc.model_log_prob_and_grad(model, model.sample(300, generator=seeded()))
+    z0 = torch.zeros(300, 3)
+    options = {"generator": seeded(1), "log_prob_and_grad": log_joint}
+    _, info = hmc.sample(None, z0, 60, 120, 10, **options)
+    assert info.acceptance_rate.mean().item() == pytest.approx(0.9, abs=0.03)
+
+
+def test_step_size_is_frozen_after_burn_in():
+    z0 = torch.zeros(10, 2)
+    sizes = [
+        hmc.sample(lambda z: -z.square().sum(-1), z0, n, 30, 3, generator=seeded())[1].step_size
+        for n in (1, 50)
+    ]
+    assert torch.equal(*sizes)
+
+
+def test_geweke_joint_distribution():
+    """Alternating x ~ p(x|z) with HMC moves of z | x leaves the joint p(x, z) as it is."""
+    model, n = VAE(5, 2, (), "gaussian", init_sd=0.6, generator=seeded()).double(), 20_000
+    g = seeded(1)
+    z = torch.randn(n, 2, generator=g, dtype=torch.float64)
+    for _ in range(5):
+        noise = torch.randn(n, 5, generator=g, dtype=torch.float64)
+        x = model.sample_given(z, noise).detach()
+        log_joint = hmc.model_log_prob_and_grad(model, x)
+        state, info = hmc.step(hmc.init(z, log_joint), 0.4, 4, log_joint, generator=g)
+        assert 0.5 < info.acceptance_prob.mean() < 0.99
+        assert not torch.equal(state.position, z)
+        z = state.position
+    moments = torch.cat([z, z.square() - 1, z[:, :1] * z[:, 1:], z**3, z**4 - 3], dim=-1)
+    scores = moments.mean(0) / (moments.std(0) / math.sqrt(n))
+    assert scores.abs().max() < 4
+
+
+def test_divergent_transitions_are_counted_and_refused():
+    z0 = torch.ones(8, 2)
+    samples, info = hmc.sample(
+        lambda z: -1e4 * z.square().sum(-1), z0, 5, 0, 3, generator=seeded(), step_size=10.0
+    )
+    assert torch.equal(info.n_divergent, torch.full((8,), 5.0))
+    assert torch.equal(samples, z0.expand(5, 8, 2))
+
+
+def test_a_log_density_that_turns_nan_is_refused():
+    def half_line(z):
+        return torch.where(z[:, 0] > 0, z[:, 0].log() - z[:, 0], torch.nan)
+
+    samples, _ = hmc.sample(half_line, torch.ones(100, 1), 100, 50, 5, generator=seeded())
+    assert (samples > 0).all()
+    assert within_monte_carlo_error(samples, 2.0)  # Gamma(2, 1)
+
+
+def test_a_chain_goes_on_from_its_state_bit_for_bit():
+    g = seeded(3)
+    state, middle = hmc.init(torch.zeros(4, 3), quadratic), None
+    for i in range(10):
+        if i == 5:
+            middle, rng = state, g.get_state()
+        state, _ = hmc.step(state, 0.3, 4, quadratic, generator=g)
+    g.set_state(rng)
+    for _ in range(5):
+        middle, _ = hmc.step(middle, 0.3, 4, quadratic, generator=g)
+    assert all(torch.equal(a, b) for a, b in zip(state, middle, strict=True))
+
+
+def test_given_momentum_is_used():
+    momentum = torch.ones(4, 3)
+    state = hmc.init(torch.zeros(4, 3), quadratic)
+    moved, _ = hmc.step(state, 0.01, 1, quadratic, generator=seeded(), momentum=momentum)
+    torch.testing.assert_close(moved.position, 0.01 * momentum)
+
+
+def test_diagnostics_tell_mixing_from_drift():
+    independent = torch.randn(400, 4, 2, generator=seeded())
+    drifting = independent + torch.linspace(0, 6, 400)[:, None, None]
+    good = hmc.diagnostics(independent, same_target=True)
+    assert good["ess"].shape == (2,)
+    assert (good["ess"] > 1200).all()
+    assert (good["r_hat"] < 1.02).all()
+    each = hmc.diagnostics(drifting, same_target=False)
+    assert each["r_hat"].shape == (4, 2)
+    assert (each["r_hat"] > 1.5).all()
+    assert (each["ess"] < 50).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_samples": 0}, "n_samples=0"),
+        ({"n_burnin": -1}, "n_burnin=-1"),
+        ({"n_leapfrog": 0}, "n_leapfrog=0"),
+        ({"target_accept": 1.0}, "target_accept=1.0"),
+        ({"log_prob": None}, "log_prob=None"),
+    ],
+)
+def test_bad_arguments_are_named(change, message):
+    arguments = {
+        "log_prob": lambda z: -z.square().sum(-1),
+        "z0": torch.zeros(2, 2),
+        "n_samples": 2,
+        "n_burnin": 2,
+        "n_leapfrog": 2,
+    }
+    with pytest.raises(ValueError, match=message):
+        hmc.sample(**arguments | change)
