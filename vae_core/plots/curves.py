@@ -5,7 +5,7 @@ from matplotlib.ticker import MultipleLocator
 
 from vae_core.data import DATASETS
 from vae_core.plots import paper
-from vae_core.plots.style import COLORS, DASHES, NAMES, Figure, svg_panel
+from vae_core.plots.style import COLORS, DASHES, NAMES, Figure, panel_size, svg_panel
 
 AGAINST = " (nats per datapoint) against training samples evaluated"
 Y_STEPS = {"mnist": 20, "freyface": 500}
@@ -45,11 +45,21 @@ def _theirs(axes, curves, scale=1.0):
             axes.plot(curve.samples * scale, curve.bound, zorder=1.5, **style)
 
 
+def _has_paper(group) -> bool:
+    """Whether the paper drew a curve for any of the runs, in either figure."""
+    configs = [run.config for run in group]
+    return any(
+        paper.fig2_curve(c.dataset, c.latent_dim, c.algorithm, "test")
+        or paper.fig3_curve(c.n_train, c.algorithm, "test")
+        for c in configs
+    )
+
+
 def _legend(runs, columns, with_paper):
     legend = []
     for algorithm in group_runs(runs, lambda run: run.config.algorithm):
         legend += [(f"{NAMES[algorithm]} ({s})", COLORS[algorithm], s) for s in columns]
-    if with_paper:
+    if with_paper and _has_paper(runs):
         legend += [(f"the paper ({split})", COLORS["paper"], split) for split in columns]
     return legend
 
@@ -69,7 +79,7 @@ def _describe(runs, column, label) -> str:
     return f"{label}: {'; '.join(parts)}."
 
 
-def _fig2_panel(key, runs, columns, with_paper):
+def _fig2_panel(key, runs, columns, with_paper, size):
     dataset, latent_dim = key
     curves = []
     if with_paper:
@@ -94,7 +104,7 @@ def _fig2_panel(key, runs, columns, with_paper):
 
     name = DATASETS[dataset].title
     alt = _describe(runs, columns["test"], f"Test bound, {name}, {latent_dim} latent dimensions")
-    return svg_panel(f"{name}, {_names(latent_dim)}", draw, alt)
+    return svg_panel(f"{name}, {_names(latent_dim)}", draw, alt, size=size)
 
 
 def lower_bound_figure(runs, *, with_paper=True, train_column="train_bound_minibatch") -> Figure:
@@ -106,13 +116,15 @@ def lower_bound_figure(runs, *, with_paper=True, train_column="train_bound_minib
     """
     columns = {"train": train_column, "test": "test_bound"}
     rows = group_runs(runs, lambda run: run.config.dataset)
+    n_columns = max(len({r.config.latent_dim for r in group}) for group in rows.values())
+    size = panel_size(n_columns, aspect=0.95)
     panels = []
     for group in rows.values():
         by_size = group_runs(group, lambda run: (run.config.dataset, run.config.latent_dim))
         panels.append("Lower bound" + AGAINST)
-        panels += [_fig2_panel(k, by_size[k], columns, with_paper) for k in sorted(by_size)]
-    widest = max(len({r.config.latent_dim for r in group}) for group in rows.values())
-    return Figure(panels, max(widest, 2), _legend(runs, columns, with_paper))
+        panels += [_fig2_panel(k, by_size[k], columns, with_paper, size) for k in sorted(by_size)]
+    narrow = 2 if n_columns > 3 else 1
+    return Figure(panels, n_columns, _legend(runs, columns, with_paper), narrow=narrow)
 
 
 def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
@@ -121,12 +133,12 @@ def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
     sizes = group_runs(runs, lambda run: run.config.n_train)
     panels = ["Estimated log p(x)" + AGAINST + ", in millions"]
     for n_train in sorted(sizes, key=lambda size: size or np.inf):
-        panels.append(_fig3_panel(n_train, sizes[n_train], columns, with_paper))
+        panels.append(_fig3_panel(n_train, sizes[n_train], columns, with_paper, len(sizes)))
     legend = _legend(runs, columns, with_paper)
-    return Figure(panels, max(len(sizes), 2), legend, narrow=1)
+    return Figure(panels, len(sizes), legend, narrow=1)
 
 
-def _fig3_panel(n_train, runs, columns, with_paper):
+def _fig3_panel(n_train, runs, columns, with_paper, n_panels):
     curves = []
     if with_paper:
         algorithms = group_runs(runs, lambda run: run.config.algorithm)
@@ -146,7 +158,7 @@ def _fig3_panel(n_train, runs, columns, with_paper):
 
     size = "all" if n_train is None else f"{n_train:,}"
     alt = _describe(runs, columns["test"], f"Test log p(x), {size} training points")
-    return svg_panel(f"<i>N</i><sub>train</sub> = {size}", draw, alt, size=(340, 250))
+    return svg_panel(f"<i>N</i><sub>train</sub> = {size}", draw, alt, size=panel_size(n_panels))
 
 
 def bound_figure(runs, *, columns=None, title="") -> Figure:
@@ -158,5 +170,5 @@ def bound_figure(runs, *, columns=None, title="") -> Figure:
         axes.set_xscale("log")
 
     alt = _describe(runs, next(reversed(columns.values())), title or "Lower bound")
-    panel = svg_panel(title, draw, alt, size=(420, 260))
+    panel = svg_panel(title, draw, alt, size=panel_size(1, 0.6))
     return Figure(["Lower bound" + AGAINST, panel], 1, _legend(runs, columns, False), narrow=1)

@@ -54,7 +54,7 @@ class Provenance:
             rows.append((name, "; ".join(escape(value) for value in values)))
         items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
         return (
-            f'<details class="vc-provenance" style="font-size:.85em;overflow-wrap:anywhere">'
+            f'<details class="provenance" style="overflow-wrap:anywhere">'
             f"<summary>{self}</summary><dl>{items}</dl></details>"
         )
 

@@ -68,6 +68,7 @@ _CSS = """
 .vc-figure .vc-title{font-size:.82em;margin:.35rem 0 .1rem;line-height:1.25}
 .vc-figure .vc-axis{font-size:.78em;opacity:.85;grid-column:1/-1}
 .vc-figure svg,.vc-figure img{display:block;width:100%;height:auto;color:inherit}
+.vc-figure .vc-panel>svg{max-width:calc(1.25*var(--vc-width,100%))}
 .vc-figure .vc-legend svg{display:inline-block}
 .vc-figure img.vc-pixels{image-rendering:pixelated;background:none!important}
 @media(max-width:44rem){.vc-figure .vc-panels{
@@ -142,6 +143,12 @@ def _swatch(color: str, split: str) -> str:
     return f'<svg viewBox="0 0 30 12" aria-hidden="true">{shape}</svg>'
 
 
+def panel_size(columns: int, aspect: float = 0.8) -> tuple[int, int]:
+    """CSS pixels of a panel that is one of `columns` in a row of the book's text."""
+    width = min(420, 750 // columns)
+    return width, round(width * aspect)
+
+
 def svg_panel(title, draw, alt, *, size=(150, 145), salt="") -> Panel:
     """A panel drawn by `draw(axes)` on matplotlib axes of `size` CSS pixels."""
     with mpl.rc_context({**_RC, "svg.hashsalt": f"{title}{salt}"}):
@@ -150,17 +157,18 @@ def svg_panel(title, draw, alt, *, size=(150, 145), salt="") -> Panel:
         draw(figure.subplots())
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    return Panel(title, _clean_svg(buffer.getvalue()), alt)
+    return Panel(title, _clean_svg(buffer.getvalue(), size[0]), alt)
 
 
-def _clean_svg(svg: str) -> str:
+def _clean_svg(svg: str, width: int) -> str:
     """Keep the drawing alone: page colours for ink, no background, no prologue, no spare ids."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r'<g id="patch_[12]">\s*<path [^>]*?style="fill: #ffffff[^>]*?/>\s*</g>', "", svg)
     svg = svg.replace(_INK, "currentColor").replace("'DejaVu Sans'", "'DejaVu Sans', sans-serif")
     svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    style = f'style="--vc-width:{width}px"'
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', rf"\1 {style}", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     used = set(re.findall(r"#([\w-]+)", svg))
     svg = re.sub(r' id="([\w-]+)"', lambda m: m[0] if m[1] in used else "", svg)
