@@ -49,8 +49,11 @@ def _status_of(error: Exception) -> int | None:
         return BAD_INPUT
     if isinstance(error, LookupError) and not isinstance(error, KeyError | IndexError):
         return BAD_INPUT  # a run that is not stored, or stored without weights
-    if isinstance(error, OSError) or type(error).__name__ == "NotebookFailed":
-        return 1
+    if isinstance(error, OSError) or type(error).__name__ in (
+        "NotebookFailed",
+        "BrokenProcessPool",
+    ):
+        return 1  # a full disk, a failing cell, a worker killed for lack of memory
     return None
 
 
@@ -66,7 +69,7 @@ def _message(error: Exception) -> str:
     return "\n".join(lines)
 
 
-@click.group(cls=PackageGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("vae-core", cls=PackageGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vae_core", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
 def cli(debug: bool) -> None:

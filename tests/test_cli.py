@@ -1,0 +1,260 @@
+"""The command line, run as a user does; what it trains is tiny."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+from nbformat.v4 import new_code_cell, new_notebook
+
+from vae_core.cli import cli
+
+TINY = ["--dataset", "digits", "--latent-dim", "2", "--hidden", "8", "--n-samples", "3_000"]
+
+
+@pytest.fixture(autouse=True)
+def empty_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAE_CORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("VAE_CORE_REFERENCE", str(tmp_path / "reference"))
+    monkeypatch.setenv("VAE_CORE_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("VAE_CORE_TRAIN", raising=False)
+
+
+def call(*arguments, status=0):
+    """The output of a command that is to end with this exit status, and with no traceback."""
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    assert result.exit_code == status, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+def write_notebook(path):
+    parameters = new_code_cell("n = 1\nstep = 0.5", metadata={"tags": ["parameters"]})
+    nbformat.write(new_notebook(cells=[parameters, new_code_cell("print(n, step)")]), path)
+    return path
+
+
+def test_help_does_not_wait_for_torch():
+    script = (
+        "import sys; from vae_core.cli import cli\n"
+        "try: cli(['run', '--help'])\n"
+        "finally: print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "--latent-dim" in done.stdout and done.stderr == "False\n"
+
+
+def test_version_is_the_packages():
+    import vae_core
+
+    assert call("--version") == f"vae-core {vae_core.__version__}\n"
+
+
+def test_run_offers_every_field_of_the_configuration():
+    from vae_core.config import RunConfig
+
+    output = call("run", "--help")
+    missing = [n for n in RunConfig.model_fields if f"--{n.replace('_', '-')}" not in output]
+    assert missing == ["semantics"]
+
+
+def test_a_run_is_trained_once_then_found(tmp_path):
+    output = call("run", *TINY, "--prior-sd", "none", "--batch-size", 50, "--quiet")
+    *_, summary, path = output.splitlines()
+    stored = json.loads(
+        (tmp_path / "cache" / "runs" / path.split("/")[-1] / "run.json").read_text()
+    )
+    given = {"dataset": "digits", "latent_dim": 2, "hidden": [8], "n_samples": 3000}
+    assert given | {"prior_sd": None, "batch_size": 50} == {
+        name: stored["config"][name] for name in [*given, "prior_sd", "batch_size"]
+    }
+    assert f"test {stored['curve']['test_bound'][-1]:9.2f}" in summary
+    date = os.stat(path).st_mtime_ns
+    again = call("run", *TINY, "--prior-sd", "none", "--batch-size", 50, "--quiet")
+    assert again.splitlines()[-2:] == [summary, path]
+    assert os.stat(path).st_mtime_ns == date
+    assert call("runs") == summary + "\n"
+    key = path.split("/")[-1]
+    assert f"{key}: follows from this code" in call("verify", key, "--fraction", 1, "--quiet")
+    assert "differ by at most 0.0000 nats" in call("verify", key, "--quiet")
+
+
+def test_verify_exits_1_where_a_curve_does_not_follow(tmp_path):
+    path = call("run", *TINY, "--quiet").splitlines()[-1]
+    stored = json.loads(open(f"{path}/run.json").read())
+    stored["curve"]["test_bound"] = [value + 1 for value in stored["curve"]["test_bound"]]
+    with open(f"{path}/run.json", "w") as file:
+        json.dump(stored, file)
+    assert "DOES NOT FOLLOW" in call("verify", path.split("/")[-1], "--quiet", status=1)
+
+
+def test_retrain_makes_the_weights_of_a_stored_curve(tmp_path):
+    path = call("run", *TINY, "--quiet").splitlines()[-1]
+    os.makedirs(tmp_path / "reference")
+    key = path.split("/")[-1]
+    reference = tmp_path / "reference" / key
+    os.rename(path, reference)
+    os.remove(reference / "model.safetensors")
+    assert "curve only" in call("runs")
+    assert call("run", "--retrain", key, "--quiet").splitlines()[-1] == path
+    assert os.path.exists(f"{path}/model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--latent-dim", "0"], "latent_dim=0: "),
+        (["--latent-dim", "2.5"], "'2.5' is not an integer"),
+        (["--latent-dim", "none"], "'none' is not an integer"),
+        (["--step-size", "fast"], "'fast' is not a number"),
+        (["--hidden", "500;200"], "write integers with commas"),
+        (["--hidden", "0"], "hidden=(0,)"),
+        (["--n-train", "1e9"], "n_train=1000000000"),
+        (["--n-samples", "-5"], "n_samples=-5"),
+        (["--algorithm", "aveb"], "'aveb' is not one of"),
+        (["--dataset", "minst"], "did you mean 'mnist'?"),
+        (["--dataset", "mnist", "--likelihood", "gaussian"], "does not suit mnist"),
+        (["--latent-dims", "3"], "No such option"),
+        (["--retrain", "no-such-key"], "no stored run has the key 'no-such-key'"),
+        (["--retrain", "no-such-key", "--seed", "1"], "give no others"),
+    ],
+)
+def test_bad_settings_of_a_run_are_refused(tmp_path, arguments, message):
+    assert message in call("run", *arguments, status=2)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_run_without_its_data_says_what_is_missing(monkeypatch):
+    from dataclasses import replace
+
+    from vae_core.data import DATASETS
+
+    spec = DATASETS["freyface"]
+    file = replace(spec.files[0], urls=("http://127.0.0.1:9/frey_rawface.mat",))
+    monkeypatch.setitem(DATASETS, "freyface", replace(spec, files=(file,)))
+    monkeypatch.setenv("NO_PROXY", "*")
+    output = call("run", "--dataset", "freyface", "--quiet", status=2)
+    assert "FreyFace/frey_rawface.mat" in output and "'digits'" in output
+    assert "missing" in call("data", "status")
+
+
+def test_training_can_be_forbidden(monkeypatch):
+    monkeypatch.setenv("VAE_CORE_TRAIN", "never")
+    assert "is not stored and VAE_CORE_TRAIN=never" in call("run", *TINY, status=2)
+
+
+def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch):
+    def broken(*args, **kwargs):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("vae_core.runs.get_or_run", broken)
+    result = CliRunner().invoke(cli, ["run", *TINY])
+    assert isinstance(result.exception, KeyError)
+
+
+def test_a_stopped_run_exits_130_and_leaves_a_checkpoint(tmp_path):
+    command = [sys.executable, "-m", "vae_core.cli", "run", *TINY[:-1], "1e8"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1)
+    while (seen := process.stderr.read(1)) and seen != "%":  # the progress bar is there
+        pass
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors and "the same command continues" in errors
+    assert list((tmp_path / "cache" / "checkpoints").glob("*.safetensors"))
+
+
+# Sweeps
+
+
+def sweep_file(tmp_path, text):
+    (tmp_path / "sweep.yaml").write_text(text)
+    return tmp_path / "sweep.yaml"
+
+
+def test_a_sweep_trains_every_combination(tmp_path):
+    grid = "{dataset: digits, latent_dim: [2, 3], hidden: [8], n_samples: [1_000]}"
+    file = sweep_file(tmp_path, f"sweep:\n- {grid}\n- {grid}\n")
+    listed = call("sweep", file, "--dry-run").splitlines()
+    assert [line.split()[1:] for line in listed] == [["to", "train"]] * 2
+    trained = call("sweep", file, "--jobs", 2, "--quiet").splitlines()
+    assert {line.split()[0] for line in trained} == {line.split()[0] for line in listed}
+    listed = call("sweep", file, "--dry-run").splitlines()
+    assert [line.split()[1] for line in listed] == ["stored"] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        ("n_samples: 3", [], "has no runs under `sweep:`"),
+        ("sweep: [{dataset: digits, latentdim: 3}]", [], "did you mean 'latent_dim'?"),
+        ("sweep: [{dataset: digits, latent_dim: [3, 0]}]", [], "latent_dim=0"),
+        ("sweep: [{dataset: digits}]", ["--jobs", "0"], "jobs=0"),
+        ("sweep: [", [], "not valid YAML"),
+    ],
+)
+def test_a_bad_sweep_is_refused_before_any_run(tmp_path, text, arguments, message):
+    assert message in call("sweep", sweep_file(tmp_path, text), *arguments, status=2)
+    assert not (tmp_path / "cache").exists()
+
+
+# Notebooks
+
+
+def test_execute_takes_values_as_yaml_over_those_of_a_file(tmp_path):
+    notebook = write_notebook(tmp_path / "a.ipynb")
+    (tmp_path / "params.yaml").write_text("n: 2\nstep: 0.25\n")
+    out = tmp_path / "out.ipynb"
+    output = call(
+        "execute", notebook, "-p", "n", "3", "-y", tmp_path / "params.yaml", "-o", out, "--quiet"
+    )
+    assert output == f"{out}\n"
+    assert nbformat.read(out, as_version=4).cells[2].outputs[0].text == "3 0.25\n"
+
+
+def test_execute_lists_the_parameters(tmp_path):
+    output = call("execute", write_notebook(tmp_path / "a.ipynb"), "--list")
+    assert output == "n: int = 1\nstep: float = 0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-p", "m", "3"], "declares no parameter 'm'"),
+        (["-p", "step", "1e-3"], "write 1.0e-3"),
+        (["-p", "n", "[1"], "-p n: not valid YAML"),
+        (["-y", "none.yaml"], "'none.yaml' does not exist"),
+    ],
+)
+def test_execute_refuses_bad_parameters(tmp_path, arguments, message):
+    output = tmp_path / "out.ipynb"
+    notebook = write_notebook(tmp_path / "a.ipynb")
+    assert message in call("execute", notebook, *arguments, "-o", output, status=2)
+    assert not output.exists()
+
+
+def test_a_failing_notebook_exits_1(tmp_path):
+    nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")]), tmp_path / "a.ipynb")
+    output = call("execute", tmp_path / "a.ipynb", "-o", tmp_path / "b.ipynb", "--quiet", status=1)
+    assert "cell 1 of 1 failed" in output and "ZeroDivisionError: division by zero" in output
+
+
+# Data
+
+
+def test_data_status_and_fetch(tmp_path):
+    lines = call("data", "status").splitlines()
+    assert lines[0] == f"data folder: {tmp_path / 'data'}"
+    assert [line.split()[:2] for line in lines[1:]] == [
+        *[["mnist", "missing"]] * 4,
+        ["freyface", "missing"],
+        ["digits", "embedded"],
+    ]
+    assert call("data", "fetch", "digits").startswith("0 files verified")
+    assert "'minst' is not known" in call("data", "fetch", "minst", status=2)
