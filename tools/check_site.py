@@ -63,6 +63,11 @@ def page_problems(page, site):
         decorative = tag.get("role") == "presentation" or tag.get("aria-hidden") == "true"
         if not decorative and (not alt or re.search(r"\.(svg|png|jpe?g)$", alt)):
             yield f"image {tag.get('src', '')[:60]} has no alternative text"
+    for tag in soup.select("article svg"):
+        named = tag.get("aria-label") or tag.get("aria-labelledby") or tag.find("title")
+        if not named and not tag.find_parent(attrs={"aria-hidden": "true"}):
+            if tag.get("aria-hidden") != "true":
+                yield f"a drawing (<svg class={tag.get('class')}>) has no aria-label or title"
     for tag in soup.find_all(FETCHED):
         target = tag.get(FETCHED[tag.name], "")
         is_link = tag.name == "link" and NOT_FETCHED_LINKS & set(tag.get("rel", []))

@@ -1,4 +1,4 @@
-"""Gives each page a `<meta name="description">`, and takes Thebe's scripts off every page.
+"""Gives each page a `<meta name="description">` and mends what Sphinx's own pages lack.
 
 A page names its own in its front matter (`myst: html_meta:`), a notebook in its
 metadata (`myst.html_meta`); any other page is described by its first paragraph.
@@ -27,6 +27,14 @@ def first_paragraph(doctree):
     return ""
 
 
+def plain_citations(app, pagename, templatename, context, doctree):
+    """Sphinx gives a bibliography the role of a list, but its entries not that of items."""
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">', "<div>"
+        )
+
+
 def describe(app, pagename, templatename, context, doctree):
     metatags = context.get("metatags") or ""
     if 'name="description"' in metatags:
@@ -46,10 +54,16 @@ def without_thebe(app):
     """The book offers Binder and Colab but no live cells; Jupyter Book loads Thebe all the same,
     twice, which is an error in the browser."""
     for listeners in app.events.listeners.values():
-        listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
+        listeners[:] = [one for one in listeners if not is_thebe(one.handler)]
+
+
+def is_thebe(handler):
+    """Its static path stays, for the style sheet that it has added already."""
+    return handler.__module__ == "sphinx_thebe" and handler.__name__ != "st_static_path"
 
 
 def setup(app):
     without_thebe(app)
     app.connect("html-page-context", describe)
+    app.connect("html-page-context", plain_citations)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

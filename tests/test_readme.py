@@ -1,0 +1,88 @@
+"""Every command of the README is one that exists, with options and parameters that exist."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from vae_core.cli import main
+from vae_core.declared import check_values
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.S)
+
+
+def commands(program):
+    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line and line[0] == program]
+
+
+def parse(args):
+    """The innermost command that the words call, and its options; runs nothing."""
+    context = main.make_context("vae-core", list(args))
+    while isinstance(context.command, click.Group):
+        name, command, rest = context.command.resolve_command(context, context.args)
+        context = command.make_context(name, rest, parent=context)
+    return context
+
+
+@pytest.mark.parametrize("args", commands("vae-core"), ids=" ".join)
+def test_vae_core_command_parses(args, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert parse(args).command.name in args
+
+
+@pytest.mark.parametrize("args", commands("vae-core"), ids=" ".join)
+def test_parameters_are_those_of_the_notebook(args):
+    places = [index for index, word in enumerate(args) if word == "-p"]
+    values = {args[at + 1]: yaml.safe_load(args[at + 2]) for at in places}
+    if values:
+        assert check_values(ROOT / args[1], values) == values
+
+
+@pytest.mark.parametrize("args", commands("make"), ids=" ".join)
+def test_make_target_exists(args):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M)
+    assert args[0] in targets
+    for assignment in args[1:]:
+        name, value = assignment.split("=")
+        assert f"{name} ?=" in (ROOT / "Makefile").read_text()
+        assert (ROOT / value).is_file()
+
+
+def test_python_example_is_python_and_its_names_exist():
+    import vae_core as vc
+
+    (code,) = blocks("python")
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "vc"
+    }
+    assert used == {"get_or_run", "RunConfig"}
+    assert all(hasattr(vc, name) for name in used)
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)\)", TEXT))
+def test_linked_file_exists(target):
+    assert (ROOT / target).exists()
+
+
+@pytest.mark.parametrize(
+    "path", re.findall(r"`((?:book|tools|tests|vae_core|benchmarks)/[^`*]*)`", TEXT)
+)
+def test_named_path_exists(path):
+    assert (ROOT / path.split()[0]).exists()
+
+
+def test_the_two_commands_are_there():
+    assert "make book" in TEXT and "make test" in TEXT
