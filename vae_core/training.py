@@ -72,12 +72,12 @@ def mean_bound(bound, model: VAE, pixels: Tensor, levels: int, generator) -> flo
 class Trainer:
     """One run under way: model, algorithm state, random generator and the curve so far."""
 
-    def __init__(self, config: RunConfig, data: Dataset):
+    def __init__(self, config: RunConfig, data: Dataset, model: VAE | None = None):
         self.config, self.data = config, data
         self.algorithm = ALGORITHMS[config.algorithm]
         self.per_step = self.algorithm.samples_per_step(config)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.model = build_model(config, self.generator)
+        self.model = model or build_model(config, self.generator)
         self.state = self.algorithm.init(config, data, self.model, self.generator)
         self.step = self.algorithm.make_step(config, data, self.model)
         self.samples, self.seconds = 0, 0.0

@@ -1,0 +1,176 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import vae_core.runs as runs
+from vae_core import RunConfig, all_runs, find_run, get_or_run
+from vae_core.runs import MissingRunError, Run
+from vae_core.verify import verify
+
+
+def config(**fields):
+    small = {"dataset": "digits", "latent_dim": 2, "hidden": (8,), "n_samples": 5_000}
+    return RunConfig(**(small | fields))
+
+
+def quiet(config, **arguments):
+    return get_or_run(config, progress=False, **arguments)
+
+
+@pytest.fixture(autouse=True)
+def only_own_runs(empty_reference):
+    """No committed run is found."""
+
+
+def weights(run):
+    return torch.cat([p.detach().flatten() for p in run.model().parameters()])
+
+
+def test_a_run_is_trained_once_and_found_again(monkeypatch):
+    first = quiet(config())
+    monkeypatch.setenv("VAE_CORE_TRAIN", "never")
+    again = quiet(config())
+    assert again.path == first.path and find_run(config()).key == config().key
+    assert np.array_equal(first.curve["test_bound"], again.curve["test_bound"])
+
+
+def test_what_is_stored_is_what_the_contract_says():
+    run = quiet(config())
+    stored = json.loads((run.path / "run.json").read_text())
+    assert sorted(p.name for p in run.path.iterdir()) == ["model.safetensors", "run.json"]
+    columns = {"samples", "train_bound", "train_bound_minibatch", "test_bound"}
+    assert set(stored["curve"]) == columns
+    assert len({len(column) for column in stored["curve"].values()}) == 1
+    assert stored["curve"]["samples"][-1] == 5_000
+    assert RunConfig(**stored["config"]) == config()
+    recorded = {"versions", "source_sha256", "data_sha256", "device", "threads", "wall_seconds"}
+    assert recorded <= set(stored["provenance"])
+
+
+def test_training_is_refused_where_it_is_forbidden(monkeypatch):
+    monkeypatch.setenv("VAE_CORE_TRAIN", "never")
+    with pytest.raises(MissingRunError, match=f"{config().key}.*VAE_CORE_TRAIN=never"):
+        quiet(config())
+
+
+def test_a_longer_run_continues_the_shorter_one(monkeypatch):
+    whole = quiet(config(n_samples=8_000))
+    curve, final = whole.curve, weights(whole)
+    for path in [whole.path / "run.json", *(runs.cache_dir() / "checkpoints").glob("*.safe*")]:
+        path.unlink()
+    quiet(config(n_samples=5_000))
+    started = []
+    load = runs.load_checkpoint
+    monkeypatch.setattr(
+        runs, "load_checkpoint", lambda path, t: (load(path, t), started.append(t.samples))
+    )
+    extended = quiet(config(n_samples=8_000))
+    assert started == [5_000]
+    assert torch.equal(weights(extended), final)
+    for name, column in extended.curve.items():
+        assert np.array_equal(column, curve[name], equal_nan=True)
+
+
+def test_a_run_that_was_killed_resumes_and_ends_in_the_same_place(tmp_path):
+    """kill -9 in the middle; the same call then ends bit for bit where a quiet run ends."""
+    settings = "dict(dataset='digits', latent_dim=2, hidden=(8,), n_samples=40_000)"
+    script = (
+        "import vae_core.training as t, torch; t.CHECKPOINT_SECONDS = 0.0; torch.set_num_threads(1)\n"
+        f"from vae_core import *; get_or_run(RunConfig(**{settings}), progress=False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script])
+    folder = runs.cache_dir() / "checkpoints"
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("*.40000.safetensors")):
+        assert time.monotonic() < deadline and process.poll() is None, "no checkpoint was written"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    big = config(n_samples=40_000)
+    assert find_run(big) is None, "the run was over before it could be killed"
+    resumed = quiet(big)
+    os.environ["VAE_CORE_CACHE"] = str(tmp_path / "other")
+    undisturbed = quiet(big)
+    assert resumed.path != undisturbed.path
+    assert torch.equal(weights(resumed), weights(undisturbed))
+    stored = [
+        json.loads((r.path / "run.json").read_text())["curve"] for r in (resumed, undisturbed)
+    ]
+    assert stored[0] == stored[1]
+
+
+def test_a_run_that_cannot_be_written_leaves_nothing_behind(monkeypatch):
+    def no_space(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs, "write_tensors", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        quiet(config())
+    assert find_run(config()) is None and not list((runs.cache_dir() / "runs").iterdir())
+    monkeypatch.undo()
+
+
+def test_reference_runs_come_first_and_may_lack_weights(empty_reference):
+    run = quiet(config())
+    (empty_reference / run.key).mkdir()
+    (empty_reference / run.key / "run.json").write_bytes((run.path / "run.json").read_bytes())
+    found = find_run(config())
+    assert found.path.parent == empty_reference and not found.has_weights
+    with pytest.raises(LookupError, match="stored without weights"):
+        found.model()
+    assert find_run(config(), weights=True).path == run.path
+    assert [r.path.parent for r in all_runs()] == [empty_reference]
+
+
+def test_a_file_that_is_not_a_run_is_named(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(ValueError, match="run.json is not a finished run"):
+        Run.load(tmp_path)
+
+
+def test_at_interpolates_in_log_samples_and_not_beyond_the_ends():
+    curve = {"samples": np.array([1e3, 1e5]), "test_bound": np.array([-200.0, -100.0])}
+    run = Run(None, config(), curve)
+    assert run.at(1e4) == pytest.approx(-150.0) and run.at(1e3) == -200.0
+    assert np.isnan(run.at(1e6)) and np.isnan(run.at(10))
+
+
+def test_the_stored_model_is_the_trained_one():
+    run = quiet(config())
+    data = runs.load_data(run.config)
+    generator = torch.Generator().manual_seed(2**32 + 5_000)
+    arguments = {"generator": generator}
+    bounds = [
+        runs.Trainer(run.config, data).algorithm.bound(run.model(), x, **arguments).sum().item()
+        for x in (*data.train.split(1_000), *data.test.split(1_000))
+    ]
+    assert sum(bounds[:2]) / 1_500 == pytest.approx(run.curve["train_bound"][-1], abs=1e-4)
+    assert bounds[2] / 297 == pytest.approx(run.curve["test_bound"][-1], abs=1e-4)
+
+
+def test_verify_reproduces_a_stored_run_to_the_last_bit():
+    result = verify(quiet(config()), fraction=1.0, progress=False)
+    assert result.ok and result.difference < 1e-6 and result.samples == 5_000
+
+
+def test_verify_notices_a_curve_that_does_not_follow_from_the_code():
+    run = quiet(config())
+    path = run.path / "run.json"
+    stored = json.loads(path.read_text())
+    stored["curve"]["test_bound"][1] += 2.0
+    path.write_text(json.dumps(stored))
+    result = verify(Run.load(run.path), fraction=1.0, progress=False)
+    assert not result.ok and result.difference == pytest.approx(2.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("fraction", [0.0, -1.0, 1.5])
+def test_verify_refuses_a_fraction_outside_the_run(fraction):
+    with pytest.raises(ValueError, match=f"fraction={fraction}"):
+        verify(Run(None, config(), {}), fraction)
