@@ -80,6 +80,8 @@ class RunConfig(BaseModel):
             "likelihood": spec.likelihood,
             "batch_size": spec.batch_size,
         } | given
+        if values.get("algorithm") == "mcem":  # it has no bound for its curve
+            resolved.setdefault("log_marginal", "hmc_density")
         return resolved | ({"prior_sd": None} if values.get("prior_sd", 0) is None else {})
 
     @model_validator(mode="after")

@@ -108,6 +108,11 @@ def add_gradient_(grads: Tensors, log_joint: LogJoint, z: Tensor) -> None:
 
 
 def annealed_step_size(config, state, update: int) -> Tensor:
-    """step_size / (1 + mcem_annealing * t) at update t; 0 leaves the annealing to Adagrad."""
+    """step_size / (1 + mcem_annealing * t) at update t; 0 leaves the annealing to Adagrad.
+
+    The first ``adagrad_warmup`` updates only accumulate.
+    """
     t = int(state["counter"]["steps"]) * config.mcem_updates + update
+    if t < config.adagrad_warmup:
+        return torch.tensor(0.0)
     return torch.tensor(config.step_size / (1 + config.mcem_annealing * t))
