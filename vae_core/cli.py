@@ -235,6 +235,19 @@ def execute(
     click.echo(path)
 
 
+@cli.command()
+@click.argument("keys", nargs=-1)
+def explorer(keys: tuple[str, ...]) -> None:
+    """Export stored runs with two latent dimensions for the book's latent explorer.
+
+    Without KEYS: the longest stored AEVB run of each data set that has weights.
+    """
+    from .explorer import export, longest_runs
+
+    for finished in _stored(keys) if keys else longest_runs():
+        click.echo(f"{finished.key} -> {export(finished)}")
+
+
 def _stored(keys: tuple[str, ...] | list[str]) -> list[Any]:
     """The stored runs of these keys, or a ValueError with the nearest key."""
     from .params import nearest
