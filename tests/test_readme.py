@@ -9,7 +9,7 @@ import click
 import pytest
 import yaml
 
-from vae_core.cli import main
+from vae_core.cli import cli
 from vae_core.declared import check_values
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +28,7 @@ def commands(program):
 
 def parse(args):
     """The innermost command that the words call, and its options; runs nothing."""
-    context = main.make_context("vae-core", list(args))
+    context = cli.make_context("vae-core", list(args))
     while isinstance(context.command, click.Group):
         name, command, rest = context.command.resolve_command(context, context.args)
         context = command.make_context(name, rest, parent=context)
