@@ -1,0 +1,87 @@
+"""Why wake-sleep never leaves the mean face: four trainings on Frey Face that differ in one thing.
+
+    python book/studies/mean_face.py
+
+writes `mean_face.json` beside this file. The page `method/rivals` tells what it means.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+
+import vae_core as vc
+from vae_core.algorithms import ALGORITHMS
+
+N_SAMPLES, LATENT_DIM, SEEDS = 1_000_000, 10, (0, 1, 2)
+VARIANTS = {
+    "wake_sleep": dict(algorithm="wake_sleep"),
+    "wake_sleep_warmup": dict(algorithm="wake_sleep", adagrad_warmup=100),
+    "wake_sleep_centred": dict(algorithm="wake_sleep"),
+    "aevb": dict(algorithm="aevb"),
+}
+
+
+class CentredVAE(vc.VAE):
+    """A VAE whose encoder sees x minus a fixed picture; nothing else differs."""
+
+    def __init__(self, *args, centre, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.register_buffer("centre", centre)
+
+    def encoder_params(self, x):
+        return super().encoder_params(x - self.centre)
+
+
+@torch.no_grad()
+def measure(model: CentredVAE, x) -> dict[str, float]:
+    """The bound, how alive the encoder's hidden units are, and how much its code says about x."""
+    hidden = model.encoder[1](model.encoder[0](x - model.centre))  # (n, hidden), after tanh
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "test_bound": vc.sgvb_b(model, x, generator=generator).mean().item(),
+        "slope": (1 - hidden.square()).mean().item(),  # of tanh: 1 at rest, 0 when saturated
+        "code_sd": model.encoder_params(x)[0].std(0).mean().item(),  # over faces
+    }
+
+
+def train(config: vc.RunConfig, data: vc.Dataset, centre) -> dict[str, list[float]]:
+    """Trains one variant; columns of measurements at sample counts evenly spaced in logarithm."""
+    generator = torch.Generator().manual_seed(config.seed)
+    shape = config.data_dim, config.latent_dim, config.hidden, config.likelihood
+    model = CentredVAE(*shape, centre=centre, init_sd=config.init_sd, generator=generator)
+    algorithm = ALGORITHMS[config.algorithm]
+    state = algorithm.init(config, data, model, generator)
+    step = algorithm.make_step(config, data, model)
+    n_steps = config.n_samples // config.batch_size
+    marks = {round(10 ** (k / 6)) for k in range(1 + round(6 * math.log10(n_steps)))} | {n_steps}
+    columns: dict[str, list[float]] = {"samples": []}
+    for i in range(1, n_steps + 1):
+        step(state, generator, False)
+        if i in marks:
+            columns["samples"].append(i * config.batch_size)
+            for name, value in measure(model, data.test).items():
+                columns.setdefault(name, []).append(float(f"{value:.5g}"))
+    return columns
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    data = vc.load_dataset("freyface")
+    mean_face = data.train.mean(0)
+    results = {"latent_dim": LATENT_DIM, "brightness": mean_face.sum().item(), "curves": {}}
+    for name, settings in VARIANTS.items():
+        centre = mean_face if name.endswith("centred") else torch.zeros_like(mean_face)
+        for seed in SEEDS:
+            settings |= dict(latent_dim=LATENT_DIM, n_samples=N_SAMPLES, seed=seed)
+            config = vc.RunConfig(dataset="freyface", **settings)
+            curve = train(config, data, centre)
+            results["curves"].setdefault(name, []).append(curve)
+            print(f"{name:20} seed {seed}: test bound {curve['test_bound'][-1]:.0f}", flush=True)
+    path = Path(__file__).with_suffix(".json")
+    path.write_text(json.dumps(results) + "\n")
+
+
+if __name__ == "__main__":
+    main()
