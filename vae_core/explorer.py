@@ -97,7 +97,7 @@ def example_rows(data, n: int = N_EXAMPLES) -> list[int]:
     return [rows[i % len(classes)][i // len(classes)] for i in range(n)]
 
 
-def test_examples(dataset: str) -> Tensor:
+def example_images(dataset: str) -> Tensor:
     """Some test images, (n, D) in [0, 1]: from the data set, else from the exported script.
 
     Raises:

@@ -1,0 +1,189 @@
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+
+from vae_core import claims, plots
+from vae_core.config import RunConfig
+from vae_core.plots import paper, style
+
+
+def stored_run(samples, test_bound, *, folder="reference", train_bound=None, **fields):
+    config = RunConfig(n_samples=int(samples[-1]), **fields)
+    train = np.asarray(test_bound if train_bound is None else train_bound, float)
+    curve = {
+        "samples": np.asarray(samples, float),
+        "train_bound": train,
+        "train_bound_minibatch": train,
+        "test_bound": np.asarray(test_bound, float),
+    }
+    made = {"wall_seconds": 3600.0, "source_sha256": "ab" * 32, "versions": {"torch": "2.13.0"}}
+    path = Path("book") / folder / config.key
+    return SimpleNamespace(config=config, curve=curve, key=config.key, path=path, provenance=made)
+
+
+def panels_of(figure):
+    return [panel for panel in figure.panels if isinstance(panel, plots.Panel)]
+
+
+def test_the_papers_curve_at_a_vertex_is_the_vertex():
+    curve = paper.fig2_curve("mnist", 20, "aevb", "test")
+    np.testing.assert_allclose(curve.at(curve.samples), curve.bound, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("key", "samples", "bound"),
+    [
+        (("mnist", 3, "aevb", "test"), 1e6, -152.9),
+        (("mnist", 20, "aevb", "test"), 1e7, -104.8),
+        (("mnist", 200, "wake_sleep", "test"), 1e8, -104.6),
+        (("freyface", 10, "aevb", "test"), 1e7, 1171.0),
+        (("freyface", 10, "wake_sleep", "test"), 1e7, 569.0),
+    ],
+)
+def test_values_read_off_the_complete_drawing_survive_the_thinning(key, samples, bound):
+    assert paper.fig2_curve(*key).at(samples) == pytest.approx(bound, abs=0.5)
+
+
+def test_the_papers_curve_says_nothing_beyond_its_ends_or_in_a_gap():
+    aevb = paper.fig2_curve("mnist", 3, "aevb", "test")
+    assert np.isnan(aevb.at(aevb.samples[0] / 2)) and np.isnan(aevb.at(2 * aevb.samples[-1]))
+    mcem = paper.fig3_curve(50_000, "mcem", "test")
+    assert np.isnan(mcem.at(5e6))
+    assert mcem.at(0.75e6) == pytest.approx(mcem.bound[0])
+
+
+def test_there_is_no_paper_curve_for_a_size_that_the_paper_did_not_run():
+    assert paper.fig2_curve("mnist", 50, "aevb", "test") is None
+
+
+def test_interpolation_is_linear_in_log_samples_and_skips_missing_values():
+    values = paper.interpolate_log([0, 1e2, 1e3, 1e4], [5.0, -20.0, np.nan, -10.0], [1e3, 1e5])
+    assert values[0] == pytest.approx(-15.0)
+    assert np.isnan(values[1])
+
+
+def test_the_difference_is_ours_minus_the_papers():
+    curve = paper.fig2_curve("mnist", 10, "aevb", "test")
+    ours = stored_run(curve.samples[:30], curve.bound[:30] + 1.5, latent_dim=10)
+    (comparison,) = plots.compare([ours], at=[1e6])
+    assert comparison.difference == pytest.approx(1.5)
+    assert plots.mean_abs_difference(ours) == pytest.approx(1.5, abs=1e-6)
+    assert "+1.5" in plots.bound_table([ours], at=[1e6])._repr_html_()
+
+
+def test_seeds_are_averaged_and_their_half_range_is_shown():
+    x = [1e5, 1e6, 1e7]
+    runs = [
+        stored_run(x, [-150, b, -100], latent_dim=10, seed=s) for s, b in enumerate([-121, -119])
+    ]
+    (comparison,) = plots.compare(runs, at=[1e6])
+    assert (comparison.ours, comparison.spread, comparison.n_seeds) == (-120, 1, 2)
+
+
+def test_the_table_shows_a_dash_where_a_run_does_not_reach():
+    run = stored_run([1e4, 1e5], [-200, -180], latent_dim=10)
+    assert plots.bound_table([run], at=[1e6]).rows[0][4:6] == ["–", "–"]
+
+
+def both_algorithms(latent_dim=10, dataset="mnist"):
+    x = [1e5, 1e6, 1e7]
+    return [
+        stored_run(x, [-150, -120, -100], dataset=dataset, latent_dim=latent_dim),
+        stored_run(
+            x, [-160, -140, -120], dataset=dataset, latent_dim=latent_dim, algorithm="wake_sleep"
+        ),
+    ]
+
+
+def test_an_algorithm_has_one_colour_everywhere():
+    small, large = (
+        panels_of(plots.lower_bound_figure(both_algorithms(dim)))[0].markup for dim in (5, 50)
+    )
+    for algorithm in ("aevb", "wake_sleep"):
+        color = plots.COLORS[algorithm].lower()
+        assert color in small and color in large
+    assert plots.COLORS["paper"] in small
+    assert plots.COLORS["paper"] not in large  # the paper has no 50
+
+
+def test_a_row_for_each_data_set_and_a_panel_for_each_size():
+    runs = both_algorithms(5) + both_algorithms(10) + both_algorithms(5, "freyface")
+    titles = [style.plain(panel.title) for panel in panels_of(plots.lower_bound_figure(runs))]
+    assert titles == ["MNIST, Nz = 5", "MNIST, Nz = 10", "Frey Face, Nz = 5"]
+
+
+def test_every_panel_is_well_formed_and_says_in_words_what_it_shows():
+    html = plots.lower_bound_figure(both_algorithms())._repr_html_()
+    (svg,) = re.findall(r'<svg role="img".*?</svg>', html, flags=re.S)
+    label = ElementTree.fromstring(svg).attrib["aria-label"]
+    assert "AEVB goes from -150 at 1.0e+05 to -100 nats at 1.0e+07 samples" in label
+
+
+def test_a_figure_takes_the_pages_text_colour_and_no_background():
+    markup = panels_of(plots.lower_bound_figure(both_algorithms()))[0].markup
+    assert "currentColor" in markup
+    assert "#ffffff" not in markup and "#010203" not in markup
+
+
+def test_the_same_runs_give_the_same_drawing():
+    first, second = (plots.lower_bound_figure(both_algorithms())._repr_html_() for _ in range(2))
+    assert first == second
+
+
+def test_a_saved_figure_is_one_well_formed_svg(tmp_path):
+    plots.lower_bound_figure(both_algorithms()).save(tmp_path / "figure.svg")
+    root = ElementTree.parse(tmp_path / "figure.svg").getroot()
+    assert root.tag.endswith("svg") and "MNIST" in root.attrib["aria-label"]
+
+
+def test_provenance_names_runs_command_and_versions_and_links_what_is_committed():
+    runs = [*both_algorithms(), stored_run([1e5], [-150], latent_dim=50, folder="runs")]
+    html = plots.provenance(runs, "vae-core execute book/x.ipynb")._repr_html_()
+    assert "vae-core execute book/x.ipynb" in html and "torch 2.13.0" in html
+    assert "3 runs, 3.0 hours" in html
+    links = re.findall(r'href="[^"]*/book/reference/([^"]*)/run\.json"', html)
+    assert links == [run.key for run in runs[:2]]
+
+
+def test_the_command_of_a_figure_repeats_its_parameters_for_a_shell():
+    command = plots.execute_command("figures/fig2", latent_dims=[2, 50], datasets=["mnist"])
+    assert command.startswith("vae-core execute book/figures/fig2.ipynb ")
+    assert command.endswith("""-p latent_dims '[2, 50]' -p datasets '["mnist"]'""")
+
+
+def test_the_samples_needed_to_reach_a_bound():
+    run = stored_run([1e4, 1e6], [-200, -100], latent_dim=10)
+    assert claims.samples_to_reach(run, -150) == pytest.approx(1e5)
+    assert claims.samples_to_reach(run, -90) == float("inf")
+
+
+def test_a_contest_is_the_lead_at_the_end_and_the_share_of_samples():
+    (contest,) = claims.contests(both_algorithms())
+    assert contest.lead == 20
+    assert contest.share == pytest.approx(0.1)  # AEVB is at -120 after 1e6 of 1e7 samples
+
+
+def test_an_image_grid_puts_each_pixel_in_its_place():
+    images = torch.arange(24.0).reshape(4, 6) / 24
+    picture = plots.image_grid(images, (2, 3), n_columns=2)
+    assert picture.shape == (4, 6)
+    np.testing.assert_allclose(picture[2:, 3:], images[3].reshape(2, 3))
+    spaced = plots.image_grid(images, (2, 3), n_columns=2, gap=1)
+    assert spaced.shape == (5, 7) and (spaced[2] == 0.5).all()
+
+
+def test_the_manifold_starts_in_the_upper_left_corner_of_the_unit_square():
+    z = plots.unit_square_latents(4)
+    normal = torch.distributions.Normal(0.0, 1.0)
+    np.testing.assert_allclose(normal.cdf(z[0]), [0.125, 0.875], atol=1e-6)
+    np.testing.assert_allclose(normal.cdf(z[-1]), [0.875, 0.125], atol=1e-6)
+
+
+def test_a_manifold_needs_two_latents():
+    with pytest.raises(ValueError, match="latent_dim=10: a manifold needs 2"):
+        plots.manifold_figure([stored_run([1e5], [-150], latent_dim=10)])
