@@ -107,6 +107,17 @@ def test_importance_sampling_with_the_exact_posterior_has_no_variance():
     torch.testing.assert_close(estimate, exact_log_marginal(model, x))
 
 
+def test_a_proposal_fitted_by_hmc_needs_no_encoder():
+    model = linear_gaussian(3)
+    torch.nn.init.zeros_(model.encoder[0].weight)
+    x = draw(model, 60)
+    options = {"n_samples": 500, "proposal": "hmc", "generator": seeded()}
+    estimate, stderr = log_marginal(model, x, return_stderr=True, **options)
+    assert stderr.max() < 0.1
+    error = estimate - exact_log_marginal(model, x)
+    assert error.mean().abs() < 4 * stderr.square().mean().sqrt() / math.sqrt(len(x))
+
+
 def test_kde_and_split_half_readings_of_appendix_d():
     model = linear_gaussian(2)
     x = draw(model, 100)
@@ -214,6 +225,7 @@ def test_refuses_what_a_method_cannot_serve():
         ({"x": torch.zeros(6)}, "x has shape"),
         ({"method": "hmc_density", "density": "box"}, "density='box'"),
         ({"method": "hmc_density", "start": "mode"}, "start='mode'"),
+        ({"proposal": "prior"}, "proposal='prior'"),
         ({"method": "ais", "n_temperatures": 1}, "n_temperatures=1"),
     ],
 )

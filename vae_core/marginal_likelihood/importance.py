@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
+from .. import hmc
 from ..model import VAE
 from ..posterior import model_log_prob_and_grad
+from .chains import start_chains
 
 CHUNK_ROWS = 250  # (datapoint, sample) pairs at a time, so that activations stay in cache
 
@@ -19,19 +21,23 @@ def importance_sampling(
     x: Tensor,
     n_samples: int = 5_000,
     *,
-    proposal: Callable[[Tensor], Distribution] | None = None,
+    proposal: str | Callable[[Tensor], Distribution] = "encoder",
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """log mean over z ~ q of p(x, z) / q(z) and its standard error, each (batch,), in nats.
 
     By Jensen's inequality the estimate is too low on average, by about half its squared standard
-    error. proposal: x -> a normal distribution of z (batch,); None is the encoder. Source: Rezende,
-    Mohamed and Wierstra (2014), appendix E.
+    error. Source: Rezende, Mohamed and Wierstra (2014), appendix E.
+
+    Args:
+        proposal: "encoder"; "hmc", a normal distribution fitted to posterior samples, which needs
+            no encoder; or a function from x to a normal distribution of z (batch,).
 
     Raises:
+        ValueError: a proposal of another name.
         TypeError: a proposal that is neither Independent(Normal) nor MultivariateNormal.
     """
-    q = (proposal or model.encode)(x)
+    q = _proposal(model, x, proposal, generator)
     log_joint = model_log_prob_and_grad(model, x)
     block = max(1, CHUNK_ROWS // x.shape[0])  # samples of every datapoint at a time
     log_weights = x.new_empty(n_samples, x.shape[0])
@@ -43,6 +49,39 @@ def importance_sampling(
         log_ratio = model.log_prior(z) - q.log_prob(z)
         rows.copy_(log_ratio + log_joint.log_likelihood(z))
     return log_mean_exp(log_weights), log_mean_exp_stderr(log_weights)
+
+
+def _proposal(model: VAE, x: Tensor, proposal, generator) -> Distribution:
+    if callable(proposal):
+        return proposal(x)
+    if proposal == "encoder":
+        return model.encode(x)
+    if proposal == "hmc":
+        return fitted_proposal(model, x, generator=generator)
+    raise ValueError(f"proposal={proposal!r}: 'encoder', 'hmc' or a function of x is needed")
+
+
+def fitted_proposal(
+    model: VAE, x: Tensor, *, generator: torch.Generator | None = None, widening: float = 1.3
+) -> MultivariateNormal:
+    """N(mean, widened covariance) of posterior samples by HMC, one for each x.
+
+    The widening keeps the tails of the proposal above those of the posterior.
+    """
+    samples, _ = hmc.sample(
+        None,
+        start_chains(model, x, "resampled", generator=generator),
+        n_samples=20 * model.latent_dim + 40,
+        n_burnin=30,
+        n_leapfrog=5,
+        generator=generator,
+        log_prob_and_grad=model_log_prob_and_grad(model, x),
+    )
+    mean = samples.mean(0)  # (batch, latent_dim)
+    centred = samples - mean
+    covariance = torch.einsum("nbi,nbj->bij", centred, centred) / (samples.shape[0] - 1)
+    ridge = 1e-6 * torch.eye(model.latent_dim, dtype=x.dtype)
+    return MultivariateNormal(mean, widening**2 * covariance + ridge)
 
 
 def transform_noise(q: Distribution, epsilon: Tensor) -> Tensor:
