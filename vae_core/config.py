@@ -56,7 +56,9 @@ class RunConfig(BaseModel):
     seed: int = Field(0, ge=0)
     evals_per_decade: int = Field(12, ge=1, description="evaluations per factor of ten")
     log_marginal: Literal["hmc_density", "importance_sampling"] | None = None
-    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+    matmul_precision: Literal["highest", "medium"] = Field(
+        "highest", description='"medium": bfloat16 products in the training step'
+    )
     semantics: int = SEMANTICS
 
     @model_validator(mode="before")

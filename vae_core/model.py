@@ -86,12 +86,12 @@ class VAE(nn.Module):
 
     def encoder_params(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z | x), each (..., latent_dim)."""
-        mean, log_var = self.encoder(x).chunk(2, dim=-1)
+        mean, log_var = self.encoder(x).to(x.dtype).chunk(2, dim=-1)
         return mean, log_var
 
     def decoder_params(self, z: Tensor) -> tuple[Tensor, ...]:
         """(logits,) of a Bernoulli or (mean, log variance) of a Gaussian, each (..., data_dim)."""
-        output = self.decoder(z)
+        output = self.decoder(z).to(z.dtype)
         if self.likelihood == "bernoulli":
             return (output,)
         mean, log_var = output.chunk(2, dim=-1)

@@ -88,8 +88,7 @@ class Trainer:
         """One step of the algorithm; its bound joins the running mean."""
         n_steps = self.samples // self.per_step
         with_value = self.algorithm.bound is not None and n_steps % VALUE_EVERY == 0
-        with matmul_precision(self.config.matmul_precision):
-            value = self.step(self.state, self.generator, with_value)
+        value = self.step(self.state, self.generator, with_value)
         self.samples += self.per_step
         if value is not None:
             self.recent[0] += value.item()
@@ -194,17 +193,6 @@ def _progress_bar(trainer: Trainer, until: int, progress: bool, position: int) -
 
 def _last_bounds(row: dict[str, float]) -> dict[str, str]:
     return {name: f"{value:.1f}" for name, value in row.items() if name.startswith("test_")}
-
-
-@contextmanager
-def matmul_precision(precision: str) -> Iterator[None]:
-    """Products of float32 matrices at ``precision`` inside, as before outside."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 @contextmanager

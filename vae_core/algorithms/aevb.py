@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .. import estimators
 from ..optim import Bound, Tensors, adagrad_, add_map_prior_
-from .common import init_state, map_precision, maybe_compile, minibatch, step_size
+from .common import init_state, map_precision, minibatch, prepare, step_size
 
 bound = estimators.sgvb_b
 
@@ -42,7 +42,7 @@ def make_gradient_step(config, data, model, objective):
         adagrad_(params, grads, sums, size, config.adagrad_epsilon)
         return value
 
-    update = maybe_compile(update, config)
+    update = prepare(update, config)
 
     def step(state, generator, with_value: bool) -> Tensor | None:
         pixels = minibatch(config, data, generator)

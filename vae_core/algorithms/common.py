@@ -42,8 +42,14 @@ def step_size(config: RunConfig, state: State) -> Tensor:
     return torch.tensor(size)
 
 
-def maybe_compile(function: Callable, config: RunConfig) -> Callable:
-    """``function`` as one compiled graph if the run is long enough to pay for it."""
+def prepare(update: Callable, config: RunConfig) -> Callable:
+    """``update`` at the asked precision and, if the run is long enough, as one compiled graph.
+
+    "medium" multiplies matrices in bfloat16 and accumulates in float32; parameters, Adagrad's
+    sums and all that is reported stay in float32.
+    """
+    if config.matmul_precision == "medium":
+        update = torch.autocast("cpu", dtype=torch.bfloat16)(update)
     if not config.compiles:
-        return function
-    return torch.compile(function, fullgraph=True, dynamic=False)
+        return update
+    return torch.compile(update, fullgraph=True, dynamic=False)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..estimators import reparameterize, sgvb_b
 from ..model import VAE, gaussian_log_prob
 from ..optim import Bound, Tensors, adagrad_, add_map_prior_, subset
-from .common import init_state, map_precision, maybe_compile, minibatch, step_size
+from .common import init_state, map_precision, minibatch, prepare, step_size
 
 bound = sgvb_b
 
@@ -67,7 +67,7 @@ def make_step(config, data, model):
         ascend(sleep_objective, params, sums, "encoder.", size, *dream)
         return log_joint - log_q.sum() if with_value else None
 
-    update = maybe_compile(update, config)
+    update = prepare(update, config)
 
     def step(state, generator, with_value: bool) -> Tensor | None:
         pixels = minibatch(config, data, generator)
