@@ -1,0 +1,88 @@
+"""A model whose marginal likelihood is known: linear maps and Gaussian noise.
+
+With ``hidden=()`` and a constant noise the VAE is probabilistic PCA (Tipping and Bishop 1999):
+p(x) = N(x; b, W W^T + sd^2 I), and the posterior is Gaussian too. Estimators are checked on it.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import MultivariateNormal
+
+from .model import VAE
+
+
+def linear_gaussian(
+    data_dim: int,
+    latent_dim: int,
+    sd: float = 0.7,
+    *,
+    weight_sd: float = 0.6,
+    widening: float = 1.5,
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> VAE:
+    """x | z ~ N(W z + b, sd^2 I) with W and b drawn from N(0, weight_sd^2).
+
+    The encoder has the exact posterior mean and ``widening`` times its variances, without its
+    correlations: good, not perfect.
+    """
+    model = VAE(data_dim, latent_dim, (), "gaussian", init_sd=weight_sd, generator=generator).to(
+        dtype
+    )
+    head, encoder = model.decoder[0], model.encoder[0]
+    with torch.no_grad():
+        head.weight[data_dim:] = 0
+        head.bias[data_dim:] = 2 * math.log(sd)
+        exact = exact_moments(model)
+        encoder.weight[:latent_dim] = exact.gain
+        encoder.bias[:latent_dim] = -exact.gain @ exact.offset
+        encoder.weight[latent_dim:] = 0
+        encoder.bias[latent_dim:] = (widening * exact.covariance.diagonal()).log()
+    return model
+
+
+class ExactMoments(NamedTuple):
+    """p(x) = N(offset, marginal) and p(z | x) = N(gain (x - offset), covariance)."""
+
+    offset: Tensor  # (data_dim,)
+    marginal: Tensor  # (data_dim, data_dim)
+    gain: Tensor  # (latent_dim, data_dim)
+    covariance: Tensor  # (latent_dim, latent_dim)
+
+
+@torch.no_grad()
+def exact_moments(model: VAE) -> ExactMoments:
+    """Closed forms for a model with ``hidden=()`` whose noise does not depend on z.
+
+    Raises:
+        ValueError: the model is not of that kind.
+    """
+    if (
+        model.hidden
+        or model.likelihood != "gaussian"
+        or model.decoder[0].weight[model.data_dim :].any()
+    ):
+        raise ValueError("closed forms need hidden=(), likelihood='gaussian' and a constant noise")
+    head, d = model.decoder[0], model.data_dim
+    weight, offset = head.weight[:d], head.bias[:d].clone()
+    marginal = weight @ weight.T + head.bias[d:].exp().diag()
+    gain = torch.linalg.solve(marginal, weight).T
+    covariance = torch.eye(model.latent_dim, dtype=weight.dtype) - gain @ weight
+    return ExactMoments(offset, marginal, gain, covariance)
+
+
+def exact_log_marginal(model: VAE, x: Tensor) -> Tensor:
+    """log N(x; b, W W^T + sd^2 I) in nats, (batch,)."""
+    exact = exact_moments(model)
+    return MultivariateNormal(exact.offset, exact.marginal).log_prob(x)
+
+
+def exact_posterior(model: VAE, x: Tensor) -> MultivariateNormal:
+    """p(z | x) for each row of x (batch, data_dim)."""
+    exact = exact_moments(model)
+    mean = (x - exact.offset) @ exact.gain.T
+    covariance = 0.5 * (exact.covariance + exact.covariance.T)
+    return MultivariateNormal(mean, covariance)
