@@ -64,7 +64,8 @@ def run_batch(notebooks, values, inputs, stage, jobs, force):
             for task in done:
                 error = task.exception()
                 if error is None:
-                    records[tasks[task]] = task.result()
+                    records[tasks[task]], news = task.result()
+                    print(news, flush=True)
                 else:
                     failures.append(f"{name_of(tasks[task])}: {error}")
             if not done:
@@ -76,20 +77,20 @@ def run_batch(notebooks, values, inputs, stage, jobs, force):
 
 
 def run_one(notebook, values, inputs, stage, progress, force):
-    """Executes one notebook, unless that was done before with all the same, and records it."""
+    """Executes one notebook unless that was done before with all the same; its record and news."""
     name = name_of(notebook)
     executed = EXECUTED / f"{name}.ipynb"
     record_file = executed.with_suffix(".json")
     key = fingerprint([notebook], ROOT, values, inputs)
     record = json.loads(record_file.read_text()) if record_file.is_file() else {}
+    news = f"{name} is unchanged"
     if force or record.get("key") != key or not executed.is_file():
         record = execute_one(notebook, executed, values, stage, progress) | {"key": key}
         record_file.write_text(json.dumps(record, indent=1))
-        print(f"{name} {record['seconds']:.1f} s", flush=True)
-    else:
-        print(f"{name} is unchanged", flush=True)
+        news = f"{name} {record['seconds']:.1f} s"
     shutil.copyfile(executed, stage / "book" / f"{name}.ipynb")
-    return {field: record[field] for field in ("notebook", "seconds", "date", "parameters")}
+    del record["key"]
+    return record, news
 
 
 def execute_one(notebook, executed, values, stage, progress):
