@@ -21,7 +21,7 @@ N_POINTS = 1_000  # Appendix E: the first 1,000 train and test points
 METHODS = {
     "hmc_density": {"n_samples": 50},
     "importance_sampling": {"n_samples": 1_000, "proposal": "hmc"},
-    "ais": {"n_samples": 8, "n_temperatures": 200},
+    "ais": {"n_samples": 4, "n_temperatures": 200},
 }
 
 
@@ -55,7 +55,7 @@ def _points(data: Dataset, split: str, n_points: int) -> torch.Tensor:
     return getattr(data, split)[:n_points]
 
 
-def appendix_d_bias(run: Run, n_points: int = 100, n_temperatures: int = 300) -> dict:
+def appendix_d_bias(run: Run, n_points: int = 100, n_temperatures: int = 200) -> dict:
     """Appendix D against a BDMC sandwich on data simulated from the run's own decoder.
 
     {"lower", "upper", "hmc_density", "importance_sampling"}: means over the points, in nats.
@@ -69,7 +69,7 @@ def appendix_d_bias(run: Run, n_points: int = 100, n_temperatures: int = 300) ->
 
 def _appendix_d_bias(run: Run, n_points: int, n_temperatures: int) -> dict:
     model, generator = run.model(), torch.Generator().manual_seed(0)
-    sandwich = bdmc(model, n_points, 8, n_temperatures=n_temperatures, generator=generator)
+    sandwich = bdmc(model, n_points, 4, n_temperatures=n_temperatures, generator=generator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it is unreliable is what is measured here
         estimate, _ = hmc_density(model, sandwich.x, 50, generator=generator)

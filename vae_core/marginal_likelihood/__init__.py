@@ -73,7 +73,7 @@ def log_marginal(
         if method != "quadrature":
             options["n_samples"] = n_samples
     chunks = x.split(CHUNK_ROWS)
-    bar = tqdm(chunks, desc=f"log p(x) by {method}", delay=2, disable=not progress)
+    bar = tqdm(chunks, desc=f"log p(x) by {method}", delay=2, leave=False, disable=not progress)
     parts = [estimator(model, chunk, generator=generator, **options) for chunk in bar]
     estimate, stderr = (torch.cat(part) for part in zip(*parts, strict=True))
     return (estimate, stderr) if return_stderr else estimate
