@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .config import RunConfig
 from .runs import Run, find_run, get_or_run

@@ -10,7 +10,7 @@ import inspect
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..model import VAE
 from .annealed import Sandwich, annealed_importance_sampling, bdmc
