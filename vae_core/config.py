@@ -14,6 +14,7 @@ SUITED_LIKELIHOODS = {
     "binary-like": ("bernoulli",),
     "density": ("gaussian_sigmoid_mean", "gaussian"),
 }
+MCEM_STEP = {"step_size": 0.1, "adagrad_warmup": 0}  # a few hundred updates are all it makes
 COMPILE_ABOVE = 4e11  # parameter x sample products; below it compilation costs more than it gives
 
 
@@ -38,9 +39,9 @@ class RunConfig(BaseModel):
     hidden: tuple[int, ...] | None = Field(None, description="widths of the tanh layers")
     likelihood: Literal["bernoulli", "gaussian", "gaussian_sigmoid_mean"] | None = None
 
-    step_size: float = Field(0.01, gt=0, description="Adagrad's global step")
+    step_size: float | None = Field(None, gt=0, description="Adagrad's global step")
     adagrad_epsilon: float = Field(1e-8, gt=0, description="added to sum g^2 inside the root")
-    adagrad_warmup: int = Field(0, ge=0, description="first k steps only accumulate g^2")
+    adagrad_warmup: int | None = Field(None, ge=0, description="first k steps only sum g^2")
     init_sd: float = Field(0.01, gt=0, description="parameters are drawn from N(0, init_sd^2)")
     prior_sd: float | None = Field(1.0, gt=0, description="MAP prior on weights; None: none")
     batch_size: int | None = Field(None, ge=1)
@@ -81,7 +82,12 @@ class RunConfig(BaseModel):
             "hidden": spec.hidden,
             "likelihood": spec.likelihood,
             "batch_size": spec.batch_size,
-        } | given
+            "step_size": spec.step_size,
+            "adagrad_warmup": spec.adagrad_warmup,
+        }
+        if values.get("algorithm") == "mcem":
+            resolved |= MCEM_STEP
+        resolved |= given
         if values.get("algorithm") == "mcem":  # it has no bound for its curve
             resolved.setdefault("log_marginal", "hmc_density")
         return resolved | ({"prior_sd": None} if values.get("prior_sd", 0) is None else {})
