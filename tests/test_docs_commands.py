@@ -1,0 +1,121 @@
+"""Every command in the prose of the book exists, with options and parameters that exist."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from vae_core.cli import cli
+from vae_core.config import RunConfig
+from vae_core.declared import check_values
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTES = ("README.md", ".ipynb_checkpoints")  # for readers of a folder: no pages of the book
+PAGES = sorted(
+    path
+    for path in (ROOT / "book").rglob("*")
+    if path.suffix in (".md", ".ipynb") and not set(NOTES) & set(path.parts)
+)
+
+
+def prose(page):
+    if page.suffix == ".md":
+        return page.read_text()
+    cells = json.loads(page.read_text())["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def blocks(language):
+    """(page, text) of the fenced blocks of a language over the whole book."""
+    pattern = rf"^```{language}\n(.*?)^```"
+    return [
+        (page.relative_to(ROOT / "book").as_posix(), text)
+        for page in PAGES
+        for text in re.findall(pattern, prose(page), flags=re.S | re.M)
+    ]
+
+
+def commands(program):
+    """The arguments of every call of a program."""
+    lines = [line for _, text in blocks("bash") for line in text.replace("\\\n", " ").splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line and line[0] == program]
+
+
+@pytest.fixture(autouse=True)
+def at_the_top(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_only_known_programs_are_called():
+    known = {"git", "cd", "make", "source", "vae-core", "papermill", "python"}
+    lines = [line for _, text in blocks("bash") for line in text.replace("\\\n", " ").splitlines()]
+    assert {shlex.split(line)[0] for line in lines if line.strip()} <= known
+
+
+@pytest.mark.parametrize("args", commands("vae-core"), ids=" ".join)
+def test_vae_core_command_parses(args):
+    command, words = cli, list(args)
+    while isinstance(command, click.Group):
+        command = command.commands[words.pop(0)]
+    context = command.make_context(command.name, words)
+    if command.name == "run":
+        names = RunConfig.model_fields
+        RunConfig(**{k: v for k, v in context.params.items() if k in names and v is not None})
+
+
+@pytest.mark.parametrize("args", commands("vae-core"), ids=" ".join)
+def test_vae_core_parameters_are_declared(args):
+    places = [index for index, word in enumerate(args) if word == "-p"]
+    values = {args[at + 1]: yaml.safe_load(args[at + 2]) for at in places}
+    if values:
+        assert check_values(ROOT / args[1], values) == values
+
+
+@pytest.mark.parametrize("args", commands("papermill"), ids=" ".join)
+def test_papermill_parameters_are_declared(args):
+    values = yaml.safe_load(args[args.index("-y") + 1])
+    assert check_values(ROOT / args[0], values) == values
+
+
+@pytest.mark.parametrize("args", commands("make"), ids=" ".join)
+def test_make_target_exists(args):
+    makefile = (ROOT / "Makefile").read_text()
+    assert args[0] in re.findall(r"^([a-z]+):", makefile, flags=re.M)
+    for assignment in args[1:]:
+        name, value = assignment.split("=")
+        assert f"{name} ?=" in makefile and (ROOT / value).is_file()
+
+
+@pytest.mark.parametrize("args", commands("git"), ids=" ".join)
+def test_the_clone_is_of_this_repository(args):
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
+    assert args == ["clone", repository["url"]]
+
+
+@pytest.mark.parametrize("args", commands("python"), ids=" ".join)
+def test_script_exists(args):
+    assert (ROOT / args[0]).is_file()
+
+
+@pytest.mark.parametrize("page, code", blocks("python"), ids=lambda value: value[:30])
+def test_python_example_runs(page, code, own_store):
+    """Each example runs as it stands, but for the length of the training."""
+    code = re.sub(r"n_samples=[\d_]+", "n_samples=400", code)
+    exec(compile(code, page, "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_has_a_title_and_a_description(page):
+    text = prose(page)
+    assert re.search(r"^# \S", text, flags=re.M)
+    if page.suffix == ".md":
+        front = yaml.safe_load(text.split("---")[1])
+    else:
+        front = json.loads(page.read_text())["metadata"]
+    description = front["myst"]["html_meta"]["description"]
+    assert 40 < len(description) < 240
