@@ -20,7 +20,6 @@ from .runs import all_runs
 
 ASSETS = Path(__file__).resolve().parents[1] / "book" / "assets"
 N_EXAMPLES = 20
-N_POINTS = 3000  # encoded test images shown behind the picture
 _PREFIX = "(window.latentExplorerModels ??= {})"
 
 
@@ -127,10 +126,8 @@ def encoded_test(run) -> tuple[Tensor, Tensor | None]:
 
 @torch.no_grad()
 def encode_test(model, data) -> tuple[Tensor, Tensor | None]:
-    """Means of q(z|x) over the first test images, (at most N_POINTS, latent_dim), and labels."""
-    labels = data.test_labels
-    latents = model.encoder_params(data.test_bytes[:N_POINTS].float() / data.levels)[0]
-    return latents, labels if labels is None else labels[:N_POINTS]
+    """Means of q(z|x) over the test set, (n, latent_dim), and labels where there are any."""
+    return model.encoder_params(data.test)[0], data.test_labels
 
 
 def is_at_hand(dataset: str) -> bool:

@@ -9,8 +9,8 @@
 
   const PLANE = 320; // CSS pixels of the plane before it is fitted to the page
   const STEP = 0.1; // one press of an arrow key, in latent units; ten times that with Shift
-  const CLASS_COLORS = ["#CC6677", "#332288", "#DDCC77", "#117733", "#88CCEE",
-    "#882255", "#44AA99", "#999933", "#AA4499", "#8c8c8c"];
+  const CLASS_COLORS = ["#CC6677", "#5B4FC9", "#C9B04A", "#117733", "#56B4E9",
+    "#B0356F", "#44AA99", "#999933", "#AA4499", "#8c8c8c"]; // as in vae_core/plots/style.py
 
   /* ---- numbers ---- */
 
@@ -152,14 +152,12 @@
           image.data.set([level, level, level, 255], 4 * p);
         }
         context.putImageData(image, 0, 0);
-        const what = this.labels && row < this.labels.length ? `a ${this.labels[row]}` : i + 1;
+        const what = this.labels ? `a ${this.labels[row]}` : i + 1;
         const button = element("button", { type: "button",
           "aria-label": `Test image: ${what}` }, canvas);
-        if (2 * row + 1 < this.latents.length) {
-          button.addEventListener("click", () =>
-            this.moveTo([this.latents[2 * row], this.latents[2 * row + 1]]));
-          this.examples.append(button);
-        }
+        button.addEventListener("click", () =>
+          this.moveTo([this.latents[2 * row], this.latents[2 * row + 1]]));
+        this.examples.append(button);
       });
     }
 
@@ -243,8 +241,8 @@
         context.arc(...this.place(0, 0), (radius * size) / (2 * this.reach), 0, 2 * Math.PI);
         context.stroke();
       }
-      context.globalAlpha = 0.7;
-      const dot = 1.6 * scale;
+      context.globalAlpha = 0.8;
+      const dot = (this.latents.length > 2000 ? 1.3 : 3) * scale;
       for (let i = 0; i < this.latents.length / 2; i++) {
         const [x, y] = this.place(this.latents[2 * i], this.latents[2 * i + 1]);
         context.fillStyle = this.labels ? CLASS_COLORS[this.labels[i] % 10] : "#0072B2";

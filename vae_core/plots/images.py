@@ -150,11 +150,12 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
     """The encoded test set in the latent plane, (n, 2), coloured by class where there are any."""
     z = latents.numpy()
     radius = float(np.abs(z).max()) * 1.05
+    size = float(np.clip(2500 / len(z), 1.5, 6))
 
     def draw(axes):
         axes.set(xlim=(-radius, radius), ylim=(-radius, radius), aspect="equal")
         axes.set(xlabel="z$_1$", ylabel="z$_2$")
-        style = dict(s=1.6, linewidths=0, alpha=0.75, rasterized=True)
+        style = dict(s=size, linewidths=0, alpha=0.8, rasterized=len(z) > 500)
         if labels is None:
             axes.scatter(*z.T, color=COLORS["aevb"], **style)
             return
@@ -171,6 +172,11 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
 
 
 def beside(*figures: Figure) -> Figure:
-    """Figures of one panel each as the panels of one figure."""
+    """The panels of several figures side by side in one figure; on a phone one below the other."""
     panels: list[Panel | str] = [panel for figure in figures for panel in figure.panels]
     return Figure(panels, len(panels), narrow=1)
+
+
+def stacked(*figures: Figure) -> Figure:
+    """The panels of several figures one below the other in one figure."""
+    return Figure([panel for figure in figures for panel in figure.panels], 1, narrow=1)

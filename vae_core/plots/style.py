@@ -32,9 +32,10 @@ NAMES = {
     "autoencoder": "Autoencoder",
 }
 DASHES = {"train": "-", "test": (0, (4, 2))}
-# Ten colours that stay apart for colour-blind readers (Paul Tol, "muted", and a grey).
+# Ten colours after Paul Tol's "muted", each of which shows on white and on black. The classes are
+# labelled too.
 CLASS_COLORS = (
-    "#CC6677 #332288 #DDCC77 #117733 #88CCEE #882255 #44AA99 #999933 #AA4499 #8c8c8c"
+    "#CC6677 #5B4FC9 #C9B04A #117733 #56B4E9 #B0356F #44AA99 #999933 #AA4499 #8c8c8c"
 ).split()
 
 _INK = "#010203"  # stands for the page's text colour until the drawing is written
@@ -145,14 +146,15 @@ def _swatch(color: str, split: str) -> str:
 
 def panel_size(columns: int, aspect: float = 0.8) -> tuple[int, int]:
     """CSS pixels of a panel that is one of `columns` in a row of the book's text."""
-    width = min(420, 750 // columns)
+    width = min(420, 640 // columns)
     return width, round(width * aspect)
 
 
 def svg_panel(title, draw, alt, *, size=(150, 145), salt="") -> Panel:
     """A panel drawn by `draw(axes)` on matplotlib axes of `size` CSS pixels."""
     with mpl.rc_context({**_RC, "svg.hashsalt": f"{title}{salt}"}):
-        figure = MplFigure(figsize=(size[0] / 96, size[1] / 96), layout="constrained")
+        # dpi is that of the rasterised parts alone
+        figure = MplFigure((size[0] / 96, size[1] / 96), dpi=200, layout="constrained")
         figure.get_layout_engine().set(w_pad=1 / 96, h_pad=1 / 96)
         draw(figure.subplots())
         buffer = io.StringIO()

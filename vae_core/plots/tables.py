@@ -62,7 +62,7 @@ class Table:
             align = ["left"] * self.n_text_columns + ["right"] * len(values)
             scope = ' scope="col"' if tag == "th" else ""
             return "".join(
-                f'<{tag}{scope} style="text-align:{side}">{value}</{tag}>'
+                f'<{tag}{scope} style="text-align:{side};padding:.25rem .5rem">{value}</{tag}>'
                 for value, side in zip(values, align, strict=False)
             )
 
