@@ -15,8 +15,7 @@ class DatasetSpec:
             density with a learned variance is unbounded) or "density" (continuous grey levels).
         likelihoods: the decoders that suit, the default of `RunConfig` first. Digits take all of
             them, for short demonstrations.
-        hidden, batch_size, step_size, adagrad_warmup: defaults of `RunConfig`; the last two are
-            the reading of the paper whose curve lands nearest to the paper's own.
+        hidden, batch_size: defaults of `RunConfig`.
         files: what has to be in the data folder; empty where the data come with a package.
         fixed_split: whether the publisher defines which images are the test set.
     """
@@ -32,8 +31,6 @@ class DatasetSpec:
     likelihoods: tuple[str, ...]
     hidden: tuple[int, ...]
     batch_size: int
-    step_size: float
-    adagrad_warmup: int
     files: tuple[RemoteFile, ...] = ()
     fixed_split: bool = False
 
@@ -109,8 +106,6 @@ DATASETS: dict[str, DatasetSpec] = {
             likelihoods=("bernoulli",),
             hidden=(500,),
             batch_size=100,
-            step_size=0.02,
-            adagrad_warmup=100,
             files=_MNIST_FILES,
             fixed_split=True,
         ),
@@ -126,8 +121,6 @@ DATASETS: dict[str, DatasetSpec] = {
             likelihoods=("gaussian_sigmoid_mean", "gaussian"),
             hidden=(200,),
             batch_size=500,
-            step_size=0.01,
-            adagrad_warmup=0,
             files=(_FREYFACE_FILE,),
         ),
         DatasetSpec(
@@ -142,8 +135,6 @@ DATASETS: dict[str, DatasetSpec] = {
             likelihoods=("bernoulli", "gaussian_sigmoid_mean", "gaussian"),
             hidden=(64,),
             batch_size=100,
-            step_size=0.02,
-            adagrad_warmup=0,
         ),
     )
 }
