@@ -24,6 +24,9 @@ from vae_core.training import build_model
         ({"algorithm": "wake_sleep", "estimator": "sgvb_a"}, "estimator='sgvb_a'.*'aevb'"),
         ({"algorithm": "wake_sleep", "n_mc": 5}, "n_mc=5.*'aevb'"),
         ({"algorithm": "adam"}, "algorithm"),
+        ({"algorithm": ["aevb"]}, "algorithm"),
+        ({"latent_dim": [2, 3]}, "latent_dim"),
+        ({"dataset": ["mnist"]}, "dataset"),
         ({"semantics": 99}, "semantics=99"),
     ],
 )
@@ -73,3 +76,9 @@ def test_a_config_survives_json():
 def test_the_number_of_parameters_is_the_models(dataset, hidden):
     config = RunConfig(dataset=dataset, latent_dim=4, hidden=hidden)
     assert config.n_parameters == sum(p.numel() for p in build_model(config).parameters())
+
+
+def test_the_step_size_is_that_of_the_experiment_unless_given():
+    assert (RunConfig(latent_dim=20).step_size, RunConfig(latent_dim=200).step_size) == (0.01, 0.02)
+    assert RunConfig(algorithm="wake_sleep").adagrad_warmup == 100
+    assert RunConfig(latent_dim=200, step_size=0.1).step_size == 0.1

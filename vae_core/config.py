@@ -81,7 +81,7 @@ class RunConfig(BaseModel):
             if name not in cls.model_fields:
                 raise ValueError(f"unknown field {name!r}{_did_you_mean(name, cls.model_fields)}")
         dataset = values.get("dataset", cls.model_fields["dataset"].default)
-        if dataset not in DATASETS:
+        if not isinstance(dataset, str) or dataset not in DATASETS:
             hint = _did_you_mean(str(dataset), DATASETS)
             raise ValueError(f"dataset={dataset!r} is not one of {', '.join(DATASETS)}{hint}")
         spec = DATASETS[dataset]
@@ -105,6 +105,8 @@ class RunConfig(BaseModel):
         fields = cls.model_fields
         algorithm = values.get("algorithm", fields["algorithm"].default)
         latent_dim = values.get("latent_dim", fields["latent_dim"].default)
+        if not isinstance(algorithm, str) or not isinstance(latent_dim, int):
+            return OTHER_STEPS  # refused by the fields' own types
         kind = (dataset, algorithm)
         return STEPS.get((*kind, latent_dim), STEPS.get(kind, OTHER_STEPS))
 
