@@ -1,0 +1,71 @@
+"""Importance sampling of log p(x) with 500 hidden units: ours against pythae's get_nll.
+
+Needs pythae (pip install --no-deps pythae cloudpickle imageio keeps the environment as it is);
+python benchmarks/importance_sampling.py
+"""
+
+from _timing import best_seconds, one_thread, report
+
+one_thread()
+
+import torch  # noqa: E402
+from pythae.models import VAE as PythaeVAE  # noqa: E402
+from pythae.models import VAEConfig  # noqa: E402
+from pythae.models.base.base_utils import ModelOutput  # noqa: E402
+from pythae.models.nn import BaseDecoder, BaseEncoder  # noqa: E402
+
+from vae_core.marginal_likelihood import log_marginal  # noqa: E402
+from vae_core.model import VAE  # noqa: E402
+
+POINTS, SAMPLES, LATENT = 1_000, 5_000, 20
+TIMED_POINTS, PYTHAE_POINTS = 250, 2  # the cost is linear in the points: only some are timed
+
+torch.set_num_threads(1)
+generator = torch.Generator().manual_seed(0)
+model = VAE(784, LATENT, (500,), init_sd=0.1, generator=generator)
+x = model.sample(TIMED_POINTS, generator=generator)
+
+
+class Encoder(BaseEncoder):
+    def forward(self, x):
+        mean, log_var = model.encoder_params(x)
+        return ModelOutput(embedding=mean, log_covariance=log_var)
+
+
+class Decoder(BaseDecoder):
+    def forward(self, z):
+        return ModelOutput(reconstruction=torch.sigmoid(model.decoder(z)))
+
+
+config = VAEConfig(input_dim=(784,), latent_dim=LATENT, reconstruction_loss="bce")
+peer = PythaeVAE(config, encoder=Encoder(), decoder=Decoder())
+
+
+def ours():
+    return log_marginal(model, x, n_samples=SAMPLES, generator=generator, progress=False)
+
+
+@torch.no_grad()
+def pythae(batch_size):
+    return peer.get_nll(x[:PYTHAE_POINTS], n_samples=SAMPLES, batch_size=batch_size)
+
+
+def main():
+    torch.manual_seed(0)
+    seconds = {"vae_core": best_seconds({"o": ours}, 1)["o"] / TIMED_POINTS}
+    for batch_size in (100, 1_000, 5_000):  # 100 is pythae's own default
+        best = best_seconds({"p": lambda n=batch_size: pythae(n)}, 2)["p"]
+        seconds[f"pythae, batches of {batch_size:,}"] = best / PYTHAE_POINTS
+    agreement = -ours()[:PYTHAE_POINTS].mean().item(), float(pythae(1_000))
+    result = {
+        "what": f"log p(x) of a datapoint, {SAMPLES:,} importance samples, 500 hidden units",
+        "milliseconds": {name: round(1e3 * s, 1) for name, s in seconds.items()},
+        "seconds for 1,000 points": {name: round(POINTS * s, 1) for name, s in seconds.items()},
+        "times_faster": {name: round(s / seconds["vae_core"], 2) for name, s in seconds.items()},
+        "negative log p(x), ours and pythae's": [round(value, 2) for value in agreement],
+    }
+    report("importance_sampling", result, ["torch", "pythae"])
+
+
+if __name__ == "__main__":
+    main()
