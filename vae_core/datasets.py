@@ -15,7 +15,8 @@ class DatasetSpec:
             density with a learned variance is unbounded) or "density" (continuous grey levels).
         likelihoods: the decoders that suit, the default of `RunConfig` first. Digits take all of
             them, for short demonstrations.
-        hidden, batch_size: defaults of `RunConfig`.
+        hidden: default widths of `RunConfig`.
+        batch_size: default of `RunConfig`.
         files: what has to be in the data folder; empty where the data come with a package.
         fixed_split: whether the publisher defines which images are the test set.
     """

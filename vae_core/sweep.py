@@ -47,7 +47,7 @@ def sweep(configs: Iterable[RunConfig], jobs: int = 1, *, progress: bool = True)
 
     Raises:
         ValueError: ``jobs`` below 1.
-        Whatever a run raised; the others are then stopped, and resume where they were.
+        Exception: whatever a run raised; the others are then stopped, and resume where they were.
     """
     if jobs < 1:
         raise ValueError(f"jobs={jobs}: at least one worker is needed")

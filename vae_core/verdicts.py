@@ -68,8 +68,9 @@ def outcome(passed: Sequence[bool]) -> str:
 
 def is_default(run: Run, **fixed) -> bool:
     """Whether a run differs from its data set's defaults in free fields only, or as ``fixed``."""
-    expected = RunConfig(dataset=run.config.dataset, **fixed).model_dump()
     given = run.config.model_dump()
+    kind = {name: given[name] for name in ("dataset", "algorithm", "latent_dim")}
+    expected = RunConfig(**kind | fixed).model_dump()
     return all(given[name] == value for name, value in expected.items() if name not in FREE_FIELDS)
 
 

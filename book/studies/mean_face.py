@@ -14,7 +14,7 @@ import torch
 import vae_core as vc
 from vae_core.algorithms import ALGORITHMS
 
-N_SAMPLES, LATENT_DIM, SEEDS = 1_000_000, 10, (0, 1, 2)
+N_SAMPLES, LATENT_DIM, SEEDS = 500_000, 10, (0, 1)
 VARIANTS = {
     "wake_sleep": dict(algorithm="wake_sleep"),
     "wake_sleep_warmup": dict(algorithm="wake_sleep", adagrad_warmup=100),
@@ -66,11 +66,22 @@ def train(config: vc.RunConfig, data: vc.Dataset, centre) -> dict[str, list[floa
     return columns
 
 
+def describe(faces: vc.Dataset) -> dict[str, float]:
+    """Brightness (sum of the mean image) of both data sets; leading and mean pixel variance."""
+    covariance = torch.cov(faces.train.T)
+    return {
+        "brightness": faces.train.mean(0).sum().item(),
+        "brightness_mnist": vc.load_dataset("mnist").train.mean(0).sum().item(),
+        "leading_variance": torch.linalg.eigvalsh(covariance)[-1].item(),
+        "pixel_variance": covariance.diagonal().mean().item(),
+    }
+
+
 def main() -> None:
     torch.set_num_threads(1)
     data = vc.load_dataset("freyface")
     mean_face = data.train.mean(0)
-    results = {"latent_dim": LATENT_DIM, "brightness": mean_face.sum().item(), "curves": {}}
+    results = {"latent_dim": LATENT_DIM, "curves": {}} | describe(data)
     for name, settings in VARIANTS.items():
         centre = mean_face if name.endswith("centred") else torch.zeros_like(mean_face)
         for seed in SEEDS:
