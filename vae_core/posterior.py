@@ -29,7 +29,7 @@ class LogJoint:
 
     Args:
         layers: the decoder's (weight, bias) pairs, tanh between them.
-        likelihood: as in :class:`vae_core.VAE`.
+        likelihood: as in :class:`~vae_core.model.VAE`.
         x: (batch, data_dim).
         beta: inverse temperature of the likelihood; 1 is the posterior, 0 the prior.
 

@@ -41,7 +41,8 @@ def hmc_density(
     Args:
         density: "gaussian" (full covariance) or "kde" (Gaussian kernel, bandwidth by likelihood).
         split_half: the thrifty reading: n_samples in all, half to fit and half to estimate.
-        start: where the chains begin, see :func:`~vae_core.marginal_likelihood.chains.start_chains`.
+        start: where the chains begin, as in
+            :func:`~vae_core.marginal_likelihood.chains.start_chains`.
 
     Raises:
         ValueError: an unknown density, or too few samples for the covariance.

@@ -105,7 +105,7 @@ def run_paper_curve(run, split: str = "test") -> PaperCurve | None:
 
 
 def mean_abs_difference(run, split: str = "test", *, column: str | None = None) -> float:
-    """Mean absolute difference in nats over the printed part of the paper's curve that the run covers.
+    """Mean absolute difference in nats over what the run covers of the paper's printed curve.
 
     The mean is over 100 positions evenly spaced in log samples; nan where they do not overlap.
     """
