@@ -7,7 +7,7 @@ import torch
 
 from vae_core import hmc
 from vae_core.model import VAE
-from vae_core.posterior import decoder_layers, log_likelihood_table
+from vae_core.posterior import decoder_layers, log_likelihood_table, sum_softplus_
 
 DECODERS = [
     (likelihood, hidden)
@@ -140,6 +140,15 @@ def test_table_holds_the_log_likelihood_of_every_pair(likelihood, hidden):
     table = log_likelihood_table(decoder_layers(model), likelihood, x, z[:4])
     expected = model.log_likelihood(x, z[:4, None].expand(-1, 6, -1)).detach()
     torch.testing.assert_close(table, expected)
+
+
+@pytest.mark.parametrize("size", [1, 64, 113, 560, 784])
+def test_sum_of_softplus_holds_where_probabilities_saturate(size):
+    logits = 30 * torch.randn(20, size, generator=seeded())
+    expected = torch.nn.functional.softplus(logits.double()).sum(-1)
+    probabilities = torch.sigmoid(logits)
+    torch.testing.assert_close(sum_softplus_(logits).double(), expected, rtol=1e-6, atol=1e-5)
+    assert torch.equal(logits, probabilities)
 
 
 def within_monte_carlo_error(by_chain, expected, sigmas=4.5):

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from .model import LOG_2PI, VAE, standard_normal_log_prob
 
 Layers = Sequence[tuple[Tensor, Tensor]]
+MAX_FACTORS = 112  # 2^-112 is a normal float32
 
 
 def decoder_layers(model: VAE) -> list[tuple[Tensor, Tensor]]:
@@ -59,13 +60,17 @@ class LogJoint:
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Log density (..., batch) and gradient (..., batch, latent_dim)."""
         hidden, output = self._forward(z)
-        log_prob = standard_normal_log_prob(z) + self.beta * self._log_likelihood(hidden, output)
+        log_likelihood = self._log_likelihood(hidden, output)
+        log_prob = standard_normal_log_prob(z) + self.beta * log_likelihood
         return log_prob, self._backward(z, hidden, output)
 
     @torch.no_grad()
     def grad(self, z: Tensor) -> Tensor:
         """The gradient alone."""
-        return self._backward(z, *self._forward(z))
+        hidden, output = self._forward(z)
+        if self.likelihood == "bernoulli":
+            output.sigmoid_()
+        return self._backward(z, hidden, output)
 
     @torch.no_grad()
     def log_likelihood(self, z: Tensor) -> Tensor:
@@ -94,10 +99,11 @@ class LogJoint:
         return hidden, F.linear(hidden[-1], *self.layers[-1])
 
     def _log_likelihood(self, hidden: list[Tensor], output: Tensor) -> Tensor:
+        """log p(x | z); leaves a Bernoulli's probabilities in ``output``, for `_backward`."""
         if self.likelihood == "bernoulli":
             # sum_d x_d logit_d = (x W) h + x b, which spares a pass over the pixels
             linear = (hidden[-1] * self._x_weight).sum(-1) + self._x_bias
-            return linear - F.softplus(output).sum(-1)
+            return linear - sum_softplus_(output)
         mean, log_var = self._mean_and_log_var(output)
         residual = self.x - mean
         return -0.5 * (LOG_2PI + log_var + residual.square() * torch.exp(-log_var)).sum(-1)
@@ -107,10 +113,13 @@ class LogJoint:
         return (mean if self.likelihood == "gaussian" else torch.sigmoid(mean)), log_var
 
     def _backward(self, z: Tensor, hidden: list[Tensor], output: Tensor) -> Tensor:
-        """-z + beta * (d output / d z)^T (d log p(x | z) / d output)."""
+        """-z + beta * (d output / d z)^T (d log p(x | z) / d output).
+
+        ``output`` holds the probabilities of a Bernoulli, or the head's output of a Gaussian.
+        """
         weight = self.layers[-1][0]
         if self.likelihood == "bernoulli":
-            delta = self._x_weight - output.sigmoid_() @ weight  # in place: fresh memory is slow
+            delta = self._x_weight - output @ weight
         else:
             delta = self._gaussian_output_gradient(output) @ weight
         for activation, (weight, _) in zip(hidden[:0:-1], self.layers[-2::-1], strict=True):
@@ -130,6 +139,20 @@ class LogJoint:
 def model_log_prob_and_grad(model: VAE, x: Tensor) -> LogJoint:
     """The log joint of a model at x (batch, data_dim), ready for :mod:`vae_core.hmc`."""
     return LogJoint(decoder_layers(model), model.likelihood, x)
+
+
+def sum_softplus_(logits: Tensor) -> Tensor:
+    """sum_d log(1 + exp(logit_d)) over the last dimension; turns logits into sigmoid(logits).
+
+    log(1 + exp(l)) = max(l, 0) - log max(p, 1 - p) with p = sigmoid(l). The factors lie in
+    [1/2, 1], so about a hundred of them share one logarithm before they could underflow, which
+    takes a third of the time of a softplus.
+    """
+    positive = torch.relu(logits).sum(-1)
+    factors = logits.sigmoid_().sub(0.5).abs_().add_(0.5)
+    size = logits.shape[-1]
+    group = max(n for n in range(1, MAX_FACTORS + 1) if size % n == 0)
+    return positive - factors.unflatten(-1, (-1, group)).prod(-1).log_().sum(-1)
 
 
 def log_likelihood_table(layers: Layers, likelihood: str, x: Tensor, z: Tensor) -> Tensor:
