@@ -17,7 +17,9 @@ SUITED_LIKELIHOODS = {
 # The paper chose Adagrad's step for each experiment and does not say which: these (step_size,
 # adagrad_warmup) land nearest to its own curves. MCEM makes only a few hundred updates in all.
 STEPS: dict[tuple, tuple[float, int]] = {
-    ("mnist", "aevb", 200): (0.02, 100),
+    ("mnist", "aevb"): (0.02, 100),
+    ("mnist", "aevb", 10): (0.01, 0),
+    ("mnist", "aevb", 20): (0.01, 0),
     ("mnist", "wake_sleep"): (0.02, 100),
     ("mnist", "mcem"): (0.1, 0),
     ("digits", "mcem"): (0.1, 0),
