@@ -108,19 +108,11 @@ def offer(monkeypatch, server, served: bytes | None, expected: bytes) -> None:
     monkeypatch.setitem(DATASETS, "freyface", replace(spec, files=(file,)))
 
 
-def require(name: str) -> None:
-    """Skips a test where a published data set is not in the data folder; downloads nothing."""
-    states = {line.state for line in data.status() if line.dataset == name}
-    if states != {"ok"}:
-        pytest.skip(f"{name} is not in {data.data_folder()} (set VAE_CORE_DATA)")
-
-
 # The published files
 
 
-@pytest.mark.data
+@pytest.mark.data("mnist")
 def test_mnist_is_the_published_one():
-    require("mnist")
     ds = load_dataset("mnist")
     assert ds.train_bytes.shape == (50_000, 784)
     assert ds.valid_bytes.shape == ds.test_bytes.shape == (10_000, 784)
@@ -131,9 +123,8 @@ def test_mnist_is_the_published_one():
     assert ds.train.max() == 1 and ds.train.min() == 0 and ds.train.dtype == torch.float32
 
 
-@pytest.mark.data
+@pytest.mark.data("freyface")
 def test_frey_face_is_the_published_one_and_upright():
-    require("freyface")
     ds = load_dataset("freyface")
     assert ds.train_bytes.shape == (1600, 560) and ds.test_bytes.shape == (365, 560)
     assert ds.train_labels is None
