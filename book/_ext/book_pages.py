@@ -35,6 +35,17 @@ def plain_citations(app, pagename, templatename, context, doctree):
         )
 
 
+def live_back_links(app, pagename, templatename, context, doctree):
+    """A page of source code leads back to the reference only for what the reference documents."""
+    if pagename.startswith("_modules/"):
+        documented = app.env.domaindata["py"]["objects"]
+        context["body"] = re.sub(
+            r'<a class="viewcode-back" href="[^"#]*#([^"]+)">.*?</a>',
+            lambda link: link[0] if link[1] in documented else "",
+            context["body"],
+        )
+
+
 def describe(app, pagename, templatename, context, doctree):
     metatags = context.get("metatags") or ""
     if 'name="description"' in metatags:
@@ -66,4 +77,5 @@ def setup(app):
     without_thebe(app)
     app.connect("html-page-context", describe)
     app.connect("html-page-context", plain_citations)
+    app.connect("html-page-context", live_back_links)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
