@@ -38,6 +38,22 @@ def _ours(axes, runs, columns, scale=1.0):
                 axes.fill_between(x, values.min(0), values.max(0), **band)
 
 
+def _own_axes(axes, runs, columns):
+    """Log axis over the last factor of 50 in samples, where curves of the runs' own can be told."""
+    axes.set_xscale("log")
+    last = max(np.max(run.curve["samples"]) for run in runs)
+    shown = []
+    for run in runs:
+        late = np.asarray(run.curve["samples"]) >= last / 50
+        shown += [np.asarray(run.curve[column], float)[late] for column in columns.values()]
+    values = np.concatenate(shown)
+    values = values[np.isfinite(values)]
+    if len(values) > 8 * len(runs):  # else the whole curve is short
+        margin = 0.05 * (values.max() - values.min()) + 1e-3
+        axes.set(xlim=(last / 50, 1.1 * last))
+        axes.set(ylim=(values.min() - margin, values.max() + margin))
+
+
 def _theirs(axes, curves, scale=1.0):
     for split, curve in curves:
         if curve is not None:
@@ -94,11 +110,12 @@ def _fig2_panel(key, runs, columns, with_paper, size):
     def draw(axes):
         _theirs(axes, curves)
         _ours(axes, runs, columns)
-        axes.set_xscale("log")
         # a run too short to enter the paper's axes gets its own
-        if dataset in paper.FIG2_AXES and reached >= 5e5:
+        if dataset not in paper.FIG2_AXES or reached < 5e5:
+            _own_axes(axes, runs, columns)
+        else:
             x_range, y_range = paper.FIG2_AXES[dataset]
-            axes.set(xlim=x_range, ylim=y_range)
+            axes.set(xscale="log", xlim=x_range, ylim=y_range)
             axes.set_xticks([1e5, 1e6, 1e7, 1e8])
             axes.yaxis.set_major_locator(MultipleLocator(Y_STEPS[dataset]))
 
@@ -167,7 +184,7 @@ def bound_figure(runs, *, columns=None, title="") -> Figure:
 
     def draw(axes):
         _ours(axes, runs, columns)
-        axes.set_xscale("log")
+        _own_axes(axes, runs, columns)
 
     alt = _describe(runs, next(reversed(columns.values())), title or "Lower bound")
     panel = svg_panel(title, draw, alt, size=panel_size(1, 0.6))

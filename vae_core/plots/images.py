@@ -47,6 +47,11 @@ def _shape(run):
     return run.config.spec.image_shape
 
 
+def _seam(run) -> int:
+    """Gap between pictures of a seamless grid: none, but strokes of tiny images would run on."""
+    return int(min(_shape(run)) < 16)
+
+
 def _title(run) -> str:
     name = DATASETS[run.config.dataset].title
     return f"{name}, <i>N</i><sub>z</sub> = {run.config.latent_dim}"
@@ -62,7 +67,7 @@ def manifold_figure(runs, n: int = 20) -> Figure:
     for run in runs:
         if run.config.latent_dim != 2:
             raise ValueError(f"latent_dim={run.config.latent_dim}: a manifold needs 2 latents")
-        picture = image_grid(decode_means(run, unit_square_latents(n)), _shape(run), n)
+        picture = image_grid(decode_means(run, unit_square_latents(n)), _shape(run), n, _seam(run))
         alt = f"{n} by {n} pictures drawn by the decoder over the latent plane. {_words(run)}."
         panels.append(png_panel(_title(run), picture, alt))
     return Figure(panels, len(panels), narrow=1)
@@ -85,7 +90,8 @@ def samples_figure(runs, n_rows: int = 10, n_columns: int = 10, *, pixels=False,
     for run in runs:
         images = draw_samples(run, n_rows * n_columns, pixels=pixels, seed=seed)
         alt = f"{n_rows * n_columns} random samples, {kind}. {_words(run)}."
-        panels.append(png_panel(_title(run), image_grid(images, _shape(run), n_columns), alt))
+        picture = image_grid(images, _shape(run), n_columns, _seam(run))
+        panels.append(png_panel(_title(run), picture, alt))
     return Figure(panels, min(len(panels), 4))
 
 
