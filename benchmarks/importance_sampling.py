@@ -18,11 +18,11 @@ from vae_core.marginal_likelihood import log_marginal  # noqa: E402
 from vae_core.model import VAE  # noqa: E402
 
 POINTS, SAMPLES, LATENT = 1_000, 5_000, 20
-TIMED_POINTS, PYTHAE_POINTS = 250, 2  # the cost is linear in the points: only some are timed
+TIMED_POINTS, PYTHAE_POINTS = 50, 2  # the cost is linear in the points: only some are timed
 
 torch.set_num_threads(1)
 generator = torch.Generator().manual_seed(0)
-model = VAE(784, LATENT, (500,), init_sd=0.1, generator=generator)
+model = VAE(784, LATENT, (500,), init_sd=0.02, generator=generator)
 x = model.sample(TIMED_POINTS, generator=generator)
 
 
@@ -52,17 +52,18 @@ def pythae(batch_size):
 
 def main():
     torch.manual_seed(0)
-    seconds = {"vae_core": best_seconds({"o": ours}, 1)["o"] / TIMED_POINTS}
+    seconds = {"vae_core": best_seconds({"o": ours}, 3)["o"] / TIMED_POINTS}
     for batch_size in (100, 1_000, 5_000):  # 100 is pythae's own default
         best = best_seconds({"p": lambda n=batch_size: pythae(n)}, 2)["p"]
         seconds[f"pythae, batches of {batch_size:,}"] = best / PYTHAE_POINTS
-    agreement = -ours()[:PYTHAE_POINTS].mean().item(), float(pythae(1_000))
+    # pythae's get_nll returns the mean of +log p(x), whatever its name says
+    agreement = ours()[:PYTHAE_POINTS].mean().item(), float(pythae(1_000))
     result = {
         "what": f"log p(x) of a datapoint, {SAMPLES:,} importance samples, 500 hidden units",
         "milliseconds": {name: round(1e3 * s, 1) for name, s in seconds.items()},
         "seconds for 1,000 points": {name: round(POINTS * s, 1) for name, s in seconds.items()},
         "times_faster": {name: round(s / seconds["vae_core"], 2) for name, s in seconds.items()},
-        "negative log p(x), ours and pythae's": [round(value, 2) for value in agreement],
+        "mean log p(x) of two points, ours and pythae's": [round(value, 2) for value in agreement],
     }
     report("importance_sampling", result, ["torch", "pythae"])
 
