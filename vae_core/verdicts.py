@@ -239,7 +239,7 @@ def verdict_table(rows: Sequence[Verdict]) -> Table:
     marks = {"reproduced": "✓ ", "in part": "◐ ", "not reproduced": "✗ "}
     body = [
         [
-            row.subject,
+            row.subject.replace(" ", "\u00a0"),
             f'<a href="{row.page}.html">{row.claim}</a>',
             f"{marks.get(row.outcome, '')}{row.outcome}",
             row.effect,

@@ -1,4 +1,4 @@
-"""Why wake-sleep never leaves the mean face: four trainings on Frey Face that differ in one thing.
+"""Why wake-sleep never leaves the mean face: trainings on Frey Face that differ in one thing.
 
     python book/studies/mean_face.py
 
@@ -20,6 +20,7 @@ VARIANTS = {
     "wake_sleep_warmup": dict(algorithm="wake_sleep", adagrad_warmup=100),
     "wake_sleep_centred": dict(algorithm="wake_sleep"),
     "aevb": dict(algorithm="aevb"),
+    "aevb_centred": dict(algorithm="aevb"),
 }
 
 

@@ -1,0 +1,81 @@
+"""The front page's verdicts, from curves whose verdict is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_core.config import RunConfig
+from vae_core.plots import paper
+from vae_core.runs import Run
+from vae_core.verdicts import figure2_runs, interval, outcome, verdict_table, verdicts
+
+SAMPLES = np.geomspace(1e5, 1e7, 30)
+
+
+def run_at(offset=0.0, **settings):
+    """A run whose test curve is the paper's plus an offset in nats."""
+    config = RunConfig(n_samples=10_000_000, **settings)
+    curve = paper.fig2_curve(config.dataset, config.latent_dim, config.algorithm, "test")
+    values = curve.at(SAMPLES) + offset
+    columns = {"samples": SAMPLES, "test_bound": values, "train_bound": values}
+    return Run(Path(config.key), config, columns)
+
+
+def all_of_figure2(offset=0.0):
+    return [
+        run_at(offset, dataset=dataset, latent_dim=dim, algorithm=algorithm)
+        for dataset, dims in paper.FIG2_LATENT_DIMS.items()
+        for dim in dims
+        for algorithm in ("aevb", "wake_sleep")
+    ]
+
+
+def by_claim(rows, start):
+    (row,) = [row for row in rows if row.claim.startswith(start)]
+    return row
+
+
+def test_the_papers_own_curves_are_a_reproduction():
+    rows = [row for row in verdicts(all_of_figure2()) if row.subject == "Figure 2"]
+    assert {row.outcome for row in rows} == {"reproduced"}
+
+
+def test_curves_three_nats_off_are_not_close_on_mnist_and_are_on_frey_face():
+    rows = verdicts(all_of_figure2(offset=-3.0))
+    assert by_claim(rows, "MNIST: the bound").outcome == "not reproduced"
+    assert by_claim(rows, "Frey Face: the bound").outcome == "reproduced"
+
+
+def test_one_curve_off_is_a_reproduction_in_part():
+    runs = all_of_figure2()[1:] + [run_at(5.0, dataset="mnist", latent_dim=3)]
+    assert by_claim(verdicts(runs), "MNIST: the bound").outcome == "in part"
+
+
+def test_no_runs_is_no_verdict():
+    assert {row.outcome for row in verdicts([])} == {"no runs yet"}
+    assert all(row.effect == "" for row in verdicts([]))
+
+
+def test_a_run_with_another_setting_is_not_judged():
+    assert figure2_runs([run_at(dataset="mnist", init_sd=0.1)]) == []
+    assert len(figure2_runs([run_at(dataset="mnist", matmul_precision="medium")])) == 1
+
+
+@pytest.mark.parametrize(
+    "passed, expected",
+    [([], "no runs yet"), ([True], "reproduced"), ([True, False], "in part")],
+)
+def test_outcome(passed, expected):
+    assert outcome(passed) == expected
+
+
+def test_interval_is_that_of_the_t_distribution():
+    mean, half = interval([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    assert half == pytest.approx(4.302653 / np.sqrt(3), rel=1e-6)
+
+
+def test_the_table_links_every_claim_to_a_page():
+    html = verdict_table(verdicts([]))._repr_html_()
+    assert html.count('<a href="figures/') == len(verdicts([]))
