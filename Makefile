@@ -1,5 +1,6 @@
 # make book               the whole book, from PARAMS=book/params/paper.yaml, to _build/html/index.html
 # make test               lint, tests, every notebook (nbval and papermill), a strict build, the built site
+# make refresh            executes the notebooks in place with their defaults, as they are committed
 # make serve | lint | lock | clean
 
 PYTHON ?= python3
@@ -13,9 +14,8 @@ STAMP := $(VENV)/.installed
 NBVAL := $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider
 
 export OMP_NUM_THREADS ?= 1
-export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: book test lint unit notebooks smoke site serve lock clean
+.PHONY: book test lint unit notebooks smoke site refresh serve lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -43,6 +43,9 @@ smoke: $(STAMP)
 site: $(STAMP)
 	$(BIN)/python tools/check_site.py _build/html
 	$(BIN)/python -m pytest -m site
+
+refresh: $(STAMP)
+	VAE_CORE_TRAIN=never $(BIN)/python tools/refresh_notebooks.py
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
