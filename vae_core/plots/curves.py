@@ -39,18 +39,18 @@ def _ours(axes, runs, columns, scale=1.0):
 
 
 def _own_axes(axes, runs, columns):
-    """Log axis over the last factor of 50 in samples, where curves of the runs' own can be told."""
+    """Log axis over the last factor of 20 in samples, where curves of the runs' own can be told."""
     axes.set_xscale("log")
     last = max(np.max(run.curve["samples"]) for run in runs)
     shown = []
     for run in runs:
-        late = np.asarray(run.curve["samples"]) >= last / 50
+        late = np.asarray(run.curve["samples"]) >= last / 20
         shown += [np.asarray(run.curve[column], float)[late] for column in columns.values()]
     values = np.concatenate(shown)
     values = values[np.isfinite(values)]
     if len(values) > 8 * len(runs):  # else the whole curve is short
         margin = 0.05 * (values.max() - values.min()) + 1e-3
-        axes.set(xlim=(last / 50, 1.1 * last))
+        axes.set(xlim=(last / 20, 1.1 * last))
         axes.set(ylim=(values.min() - margin, values.max() + margin))
 
 
