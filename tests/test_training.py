@@ -165,3 +165,12 @@ def test_medium_precision_follows_full_precision_closely(algorithm, digits):
     assert rows[0]["test_bound"] == pytest.approx(rows[1]["test_bound"], abs=0.3)
     assert rows[0]["test_bound"] != rows[1]["test_bound"]
     assert all(t.dtype == torch.float32 for t in medium.state["params"].values())
+
+
+def test_any_number_of_runs_can_be_compiled_in_one_process(digits, monkeypatch):
+    monkeypatch.setattr(RunConfig, "compiles", True)
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)
+    for seed in (0, 1):
+        trainer = Trainer(config(seed=seed), digits)
+        trainer.advance()
+        assert trainer.samples == 100

@@ -21,6 +21,7 @@ STEPS: dict[tuple, tuple[float, int]] = {
     ("mnist", "aevb", 10): (0.01, 0),
     ("mnist", "aevb", 20): (0.01, 0),
     ("mnist", "wake_sleep"): (0.02, 100),
+    ("freyface", "wake_sleep"): (0.02, 0),
     ("mnist", "mcem"): (0.1, 0),
     ("digits", "mcem"): (0.1, 0),
     ("freyface", "mcem"): (0.1, 0),

@@ -52,4 +52,5 @@ def prepare(update: Callable, config: RunConfig) -> Callable:
         update = torch.autocast("cpu", dtype=torch.bfloat16)(update)
     if not config.compiles:
         return update
+    torch.compiler.reset()  # the graphs of earlier runs count against the limit of this one
     return torch.compile(update, fullgraph=True, dynamic=False)
