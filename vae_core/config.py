@@ -18,7 +18,6 @@ SUITED_LIKELIHOODS = {
 # adagrad_warmup) land nearest to its own curves. MCEM makes only a few hundred updates in all.
 STEPS: dict[tuple, tuple[float, int]] = {
     ("mnist", "aevb"): (0.02, 100),
-    ("mnist", "aevb", 10): (0.01, 0),
     ("mnist", "aevb", 20): (0.01, 0),
     ("mnist", "wake_sleep"): (0.02, 100),
     ("freyface", "wake_sleep"): (0.02, 0),
