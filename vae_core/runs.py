@@ -159,7 +159,7 @@ def _train(config: RunConfig, checkpoints: Path, progress: bool, position: int) 
     data = load_data(config)
     provenance = Provenance()
     trainer = Trainer(config, data)
-    start = _longest_checkpoint(config, checkpoints)
+    start = _longest_checkpoint(trainer, checkpoints)
     if start is not None:
         load_checkpoint(start, trainer)
     target = checkpoints / f"{config.trajectory_key}.{config.n_samples}.safetensors"
@@ -182,13 +182,13 @@ def load_data(config: RunConfig) -> Dataset:
     )
 
 
-def _longest_checkpoint(config: RunConfig, checkpoints: Path) -> Path | None:
+def _longest_checkpoint(trainer: Trainer, checkpoints: Path) -> Path | None:
     """The furthest checkpoint of the same trajectory that is not beyond this run's end."""
     furthest: tuple[int, Path | None] = (0, None)
-    for path in checkpoints.glob(f"{config.trajectory_key}.*.safetensors"):
+    for path in checkpoints.glob(f"{trainer.config.trajectory_key}.*.safetensors"):
         with safe_open(path, framework="pt") as stored:
             samples = json.loads(stored.metadata()["progress"])["samples"]
-        if furthest[0] < samples and samples - config.batch_size < config.n_samples:
+        if furthest[0] < samples < trainer.config.n_samples + trainer.per_step:
             furthest = samples, path
     return furthest[1]
 
