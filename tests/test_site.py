@@ -58,6 +58,7 @@ class Visit:
     def __init__(self, browser, page):
         self.requests, self.errors = [], []
         self.tab = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        self.tab.set_default_timeout(120_000)  # a busy machine is not an error of the page
         self.tab.on("request", lambda request: self.requests.append(request.url))
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
         self.tab.on("console", self.on_console)
