@@ -63,10 +63,7 @@ class Visit:
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
         self.tab.on("console", self.on_console)
         self.tab.goto((HTML / page).as_uri(), wait_until="load")
-        self.tab.wait_for_function(
-            "() => !window.MathJax || !document.querySelector('.math') ||"
-            " document.querySelector('mjx-container')"
-        )
+        self.tab.evaluate("window.MathJax?.startup?.promise.then(() => true)")
         self.tab.add_style_tag(content="* { transition: none !important; }")
 
     def on_console(self, message):
