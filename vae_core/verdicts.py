@@ -19,6 +19,8 @@ from .runs import Run
 PAPER_SCALE = 10_000_000  # samples a run of Figure 2 must reach to be judged
 CLOSE = {"mnist": 2.0, "freyface": 0.08}  # nats; share of the paper's bound
 FREE_FIELDS = {"algorithm", "latent_dim", "seed", "n_samples", "matmul_precision"}
+FREE_FIELDS |= {"evals_per_decade"}  # it changes nothing but how often a run is looked at
+FIG3_ENDS = 50_000_000  # samples; the claims are about the end of the paper's axis
 FIG2, FIG3 = "figures/fig2_lower_bound", "figures/fig3_marginal_likelihood"
 FIG4, FIG5 = "figures/fig4_manifold", "figures/fig5_samples"
 TITLES = {"mnist": "MNIST", "freyface": "Frey Face"}
@@ -176,7 +178,7 @@ def figure3_runs(runs: Iterable[Run]) -> dict[tuple[int, str], Run]:
         config = run.config
         if config.dataset != "mnist" or (config.hidden, config.latent_dim) != ((100,), 3):
             continue
-        if "test_log_marginal" not in run.curve or config.n_samples < PAPER_SCALE:
+        if "test_log_marginal" not in run.curve:
             continue
         key = config.n_train, config.algorithm
         if key not in longest or longest[key].config.n_samples < config.n_samples:
@@ -201,7 +203,8 @@ def judge_figure3(runs: Iterable[Run]) -> list[Verdict]:
         gap = ours[0] - ours[1]
         passed = gap < -holds if holds < 0 else gap > holds
         effect = f"AEVB leads by {gap:+.1f} nats on test at {end / 1e6:.0f} million samples"
-        rows.append(Verdict("Figure 3", claim, outcome([passed]), effect.replace("-", "−"), FIG3))
+        verdict = outcome([passed]) if end >= FIG3_ENDS else "runs too short to tell"
+        rows.append(Verdict("Figure 3", claim, verdict, effect.replace("-", "−"), FIG3))
     return rows
 
 
