@@ -82,7 +82,8 @@ def test_a_run_that_was_killed_resumes_and_ends_in_the_same_place(tmp_path):
     """kill -9 in the middle; the same call then ends bit for bit where a quiet run ends."""
     settings = "dict(dataset='digits', latent_dim=2, hidden=(8,), n_samples=40_000)"
     script = (
-        "import vae_core.training as t, torch; t.CHECKPOINT_SECONDS = 0.0; torch.set_num_threads(1)\n"
+        "import vae_core.training as t, torch\n"
+        "t.CHECKPOINT_SECONDS = 0.0; torch.set_num_threads(1)\n"
         f"from vae_core import *; get_or_run(RunConfig(**{settings}), progress=False)"
     )
     process = subprocess.Popen([sys.executable, "-c", script])
