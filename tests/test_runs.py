@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -105,6 +106,36 @@ def test_a_run_that_was_killed_resumes_and_ends_in_the_same_place(tmp_path):
         json.loads((r.path / "run.json").read_text())["curve"] for r in (resumed, undisturbed)
     ]
     assert stored[0] == stored[1]
+
+
+def test_the_workers_of_a_sweep_end_with_it():
+    """kill -9 of the sweep: its worker stops too, and does not go on to the runs in the queue."""
+    script = (
+        "import vae_core.training\nvae_core.training.CHECKPOINT_SECONDS = 0.0\n"
+        "from vae_core import RunConfig\nfrom vae_core.sweep import sweep\n"
+        "if __name__ == '__main__':\n"
+        "    endless = dict(dataset='digits', hidden=(8,), n_samples=10**9, evals_per_decade=1)\n"
+        "    configs = [RunConfig(**endless, seed=seed) for seed in range(3)]\n"
+        "    list(sweep(configs, jobs=1, progress=False))\n"
+    )
+    file = runs.cache_dir() / "endless.py"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(script)
+    process = subprocess.Popen(
+        [sys.executable, file], stdout=subprocess.PIPE, start_new_session=True
+    )
+    folder = runs.cache_dir() / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("*.safetensors")):
+        assert time.monotonic() < deadline and process.poll() is None, "no run was started"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    try:
+        process.communicate(timeout=120)  # the worker holds the pipe until it ends
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert len(list(folder.glob("*.lock"))) == 1
 
 
 def test_a_run_that_cannot_be_written_leaves_nothing_behind(monkeypatch):

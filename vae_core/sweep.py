@@ -99,4 +99,6 @@ def _stop_with_parent() -> None:
 
 
 def _worker(config: RunConfig, progress: bool) -> Run:
+    if not multiprocessing.parent_process().is_alive():
+        os._exit(1)  # the pool's queue still holds runs that nobody waits for
     return get_or_run(config, progress=progress, position=_start_worker.slot)
