@@ -1,6 +1,7 @@
 # make book               the whole book, from PARAMS=book/params/paper.yaml, to _build/html/index.html
 # make test               lint, tests, every notebook (nbval and papermill), a strict build, the built site
 # make refresh            executes the notebooks in place with their defaults, as they are committed
+# make pdf                the whole book printed to _build/book.pdf (needs Chromium)
 # make serve | lint | lock | clean
 
 PYTHON ?= python3
@@ -15,12 +16,15 @@ NBVAL := $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: book test lint unit notebooks smoke site refresh serve lock clean
+.PHONY: book pdf test lint unit notebooks smoke site refresh serve lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 book: $(STAMP)
 	$(BIN)/python tools/build_book.py --params $(PARAMS)
+
+pdf: book
+	$(BIN)/python tools/print_book.py
 
 test: lint unit notebooks smoke book site
 

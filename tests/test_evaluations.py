@@ -2,13 +2,15 @@
 
 import json
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from vae_core import RunConfig, evaluations, get_or_run
 from vae_core.marginal_likelihood import log_marginal
-from vae_core.plots import marginal
+from vae_core.plots import fig3_curve, marginal
 from vae_core.runs import MissingRunError, Run
 
 
@@ -80,3 +82,22 @@ def test_appendix_d_is_near_the_truth_in_few_dimensions_and_refused_with_few_sam
     errors = marginal.known_answer_errors(2, n_points=100)
     assert abs(errors["Gaussian"][0]) < 0.1
     assert math.isnan(marginal.known_answer_errors(20, n_points=5)["one chain split"][0])
+
+
+def test_the_readings_of_figure_3_are_ranked_by_their_distance_to_the_paper():
+    """Two runs made of the paper's own curve, one shifted by 1 nat on both splits, one by 3."""
+    samples = np.array([1e5, 1e6, 1e7])
+    found = []
+    for shift, step_size in ((3.0, 0.01), (1.0, 0.02)):
+        config = RunConfig(
+            latent_dim=3, hidden=(100,), n_train=1_000, n_samples=10_000_000, step_size=step_size
+        )
+        curve = {"samples": samples} | {
+            f"{split}_log_marginal": fig3_curve(1_000, "aevb", split).at(samples) + shift
+            for split in ("train", "test")
+        }
+        found.append(Run(path=Path("nowhere"), config=config, curve=curve))
+    table = marginal.reading_table(found)
+    assert [row[2] for row in table.rows] == ["0.02", "0.01"]
+    assert [row[4] for row in table.rows] == ["1.0", "3.0"]
+    assert marginal.reading_table([]).rows == []

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
@@ -19,6 +20,7 @@ FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-ba
 
 sys.path.insert(0, str(ROOT / "tools"))
 from check_site import html_pages, problems  # noqa: E402
+from print_book import assemble  # noqa: E402
 
 PAGES = [page.relative_to(HTML).as_posix() for page in html_pages(HTML)] if HTML.is_dir() else []
 # pages made from the sources of the package repeat one template: one of them stands for all
@@ -117,3 +119,22 @@ def test_page_fits_a_telephone(visit):
     visit.tab.set_viewport_size({"width": 375, "height": 800})
     assert visit.tab.evaluate("document.documentElement.scrollWidth") <= 375
     assert visit.tab.evaluate("document.body.scrollWidth") <= 375
+
+
+def test_the_printed_book_holds_every_page_and_its_links_stay_within():
+    """What `make pdf` prints: all pages of the table of contents, once, and no dead reference."""
+    if not PAGES:
+        unavailable("no built book in _build/html: `make book` builds it")
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    whole = assemble(HTML, toc)
+    names = [tag["id"] for tag in whole.find_all(id=True) if not tag.find_parent("svg")]
+    assert len(names) == len(set(names))
+    chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    articles = [tag["id"] for tag in whole.find_all("article")]
+    assert articles == [page.removeprefix("book/") for page in [toc["root"], *chapters]]
+    links = {a["href"] for a in whole.select("main a[href]") if not a.find_parent("svg")}
+    within = {href.removeprefix("#") for href in links if href.startswith("#")}
+    assert within <= set(names) and len(within) > len(articles)
+    assert all(href.startswith(("#", "https://")) for href in links)
+    pictures = [tag["src"] for tag in whole.find_all("img") if not tag["src"].startswith("data:")]
+    assert pictures and all((HTML / source).is_file() for source in pictures)

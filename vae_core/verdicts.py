@@ -172,7 +172,14 @@ def judge_plateau(runs: Sequence[Run]) -> list[Verdict]:
 
 
 def figure3_runs(runs: Iterable[Run]) -> dict[tuple[int, str], Run]:
-    """The longest run with an estimated marginal likelihood, by (n_train, algorithm)."""
+    """The longest run with an estimated marginal likelihood, by (n_train, algorithm).
+
+    Of runs of one length it is the one that was evaluated most often.
+    """
+
+    def rank(config):
+        return config.n_samples, config.evals_per_decade
+
     longest: dict[tuple[int, str], Run] = {}
     for run in runs:
         config = run.config
@@ -181,7 +188,7 @@ def figure3_runs(runs: Iterable[Run]) -> dict[tuple[int, str], Run]:
         if "test_log_marginal" not in run.curve:
             continue
         key = config.n_train, config.algorithm
-        if key not in longest or longest[key].config.n_samples < config.n_samples:
+        if key not in longest or rank(longest[key].config) < rank(config):
             longest[key] = run
     return longest
 

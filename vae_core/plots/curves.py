@@ -127,6 +127,8 @@ def _fig2_panel(key, runs, columns, with_paper, size):
 def lower_bound_figure(runs, *, with_paper=True, train_column="train_bound_minibatch") -> Figure:
     """Figure 2: the bound against training samples, one row a data set, one panel a latent size.
 
+    Data sets with one panel each share a row.
+
     Runs that differ in their seed alone are drawn as a band about their mean. `train_column` is
     the running mean of minibatch bounds, which the paper seems to plot, or "train_bound", the
     bound over the whole training set.
@@ -134,6 +136,8 @@ def lower_bound_figure(runs, *, with_paper=True, train_column="train_bound_minib
     columns = {"train": train_column, "test": "test_bound"}
     rows = group_runs(runs, lambda run: run.config.dataset)
     n_columns = max(len({r.config.latent_dim for r in group}) for group in rows.values())
+    if n_columns == 1:
+        rows, n_columns = {"all": runs}, len(rows)
     size = panel_size(n_columns, aspect=0.95)
     panels = []
     for group in rows.values():

@@ -75,11 +75,56 @@ def end_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
             _nats(row["paper"]),
             _nats(row["ours"]),
             _nats(row["ours"] - row["paper"], signed=True),
-            f"{row['stderr']:.2f}",
+            f"{row['stderr']:.3f}",
         ]
         for row in end_values(runs, n_points)
     ]
     return Table(header, rows, "End values of Figure 3 beside the paper's, in nats", 4)
+
+
+def reading_table(runs) -> Table:
+    """Runs of Figure 3 that differ in their steps: mean distance to the paper's curves, in nats.
+
+    Runs are compared within each experiment (N_train, algorithm), at the sample counts at which
+    the most coarsely evaluated one was evaluated and the paper printed a value.
+    """
+    experiments: dict[tuple, list] = {}
+    for run in runs:
+        if paper_curve(run, "test") is not None and "test_log_marginal" in run.curve:
+            experiments.setdefault((run.config.n_train, run.config.algorithm), []).append(run)
+    rows = []
+    for key in sorted(experiments):
+        found = [(_distance(run, _counts(experiments[key])), run) for run in experiments[key]]
+        for distance, run in sorted(found, key=lambda pair: pair[0]):
+            steps = f"{run.config.step_size:g}", str(run.config.adagrad_warmup)
+            n_train, _, name = _labels(run)
+            rows.append([n_train, name, *steps, _nats(distance), f"{run.config.n_samples / 1e6:g}"])
+    header = ["<i>N</i><sub>train</sub>", "Algorithm", "step size", "accumulating minibatches"]
+    header += ["distance to the paper", "million samples"]
+    return Table(header, rows, "Step sizes of Figure 3, nearest to the paper first, in nats", 2)
+
+
+def _counts(runs) -> np.ndarray:
+    """Sample counts at which runs of one experiment are compared with the paper."""
+    coarsest = min(runs, key=lambda run: (run.config.evals_per_decade, run.config.n_samples))
+    until = min(run.curve["samples"][-1] for run in runs)
+    first = max(
+        curve.samples[curve.in_axes][0]
+        for curve in (paper_curve(coarsest, split) for split in SPLITS)
+    )
+    counts = np.asarray(coarsest.curve["samples"], float)
+    return counts[(counts >= first) & (counts <= until)]
+
+
+def _distance(run, counts: np.ndarray) -> float:
+    """Mean absolute difference over both splits; nan where the paper printed nothing."""
+    differences = [
+        run.at(count, f"{split}_log_marginal") - float(paper_curve(run, split).at(count))
+        for split in SPLITS
+        for count in counts
+    ]
+    known = np.abs([d for d in differences if math.isfinite(d)])
+    return float(known.mean()) if len(known) else math.nan
 
 
 def _labels(run) -> tuple[str, str, str]:
@@ -97,7 +142,7 @@ def bracket_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
                 evaluations.mean_log_marginal(run, split, method, n_points)
                 for method in ("importance_sampling", "ais", "hmc_density")
             ]
-            shown = [f"{_nats(v['mean'])} ± {v['stderr']:.2f}" for v in values]
+            shown = [f"{_nats(v['mean'])} ± {v['stderr']:.3f}" for v in values]
             width = f"{values[2]['mean'] - values[0]['mean']:+.2f}".replace("-", "−")
             rows.append([*_labels(run), split, *shown, width])
     return Table(header, rows, "log p(x) of the finished models by three estimators, in nats", 4)
