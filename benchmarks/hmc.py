@@ -17,7 +17,7 @@ from vae_core import hmc  # noqa: E402
 from vae_core.model import VAE  # noqa: E402
 from vae_core.posterior import decoder_layers  # noqa: E402
 
-CHAINS, CHUNK, TRANSITIONS, LEAPFROG, STEP = 1_000, 250, 10, 4, 0.05
+CHAINS, CHUNK, TRANSITIONS, LEAPFROG, STEP = 1_000, 500, 10, 4, 0.05
 PYRO_CHAINS, PYRO_TRANSITIONS = 2, 50
 
 torch.set_num_threads(1)
@@ -108,7 +108,7 @@ def main():
             "vae_core": ours,
             "vae_core, autograd": ours_autograd,
             "blackjax, vmapped": blackjax_vmapped,
-            "blackjax, vmapped in chunks of 250": blackjax_vmapped_in_chunks,
+            f"blackjax, vmapped in chunks of {CHUNK}": blackjax_vmapped_in_chunks,
         },
         repetitions=4,
     )

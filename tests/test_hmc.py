@@ -7,7 +7,7 @@ import torch
 
 from vae_core import hmc
 from vae_core.model import VAE
-from vae_core.posterior import decoder_layers, log_likelihood_table, sum_softplus_
+from vae_core.posterior import decoder_layers, log_likelihood_table, sum_softplus_, tanh_
 
 DECODERS = [
     (likelihood, hidden)
@@ -149,6 +149,13 @@ def test_sum_of_softplus_holds_where_probabilities_saturate(size):
     probabilities = torch.sigmoid(logits)
     torch.testing.assert_close(sum_softplus_(logits).double(), expected, rtol=1e-6, atol=1e-5)
     assert torch.equal(logits, probabilities)
+
+
+def test_the_fast_tanh_is_tanh():
+    x = torch.cat([torch.linspace(-12, 12, 4_001), torch.tensor([-100.0, 0.0, 1e-5, 100.0])])
+    torch.testing.assert_close(tanh_(x.clone()).double(), torch.tanh(x.double()), rtol=0, atol=3e-7)
+    double = x.double()
+    torch.testing.assert_close(tanh_(double.clone()), torch.tanh(double), rtol=0, atol=1e-15)
 
 
 def within_monte_carlo_error(by_chain, expected, sigmas=4.5):

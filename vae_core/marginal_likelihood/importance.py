@@ -12,7 +12,7 @@ from ..model import VAE
 from ..posterior import model_log_prob_and_grad
 from .chains import start_chains
 
-CHUNK_ROWS = 250  # (datapoint, sample) pairs at a time, so that activations stay in cache
+CHUNK_ROWS = 500  # (datapoint, sample) pairs at a time, so that activations stay in cache
 
 
 @torch.no_grad()
