@@ -79,3 +79,35 @@ def test_interval_is_that_of_the_t_distribution():
 def test_the_table_links_every_claim_to_a_page():
     html = verdict_table(verdicts([]))._repr_html_()
     assert html.count('<a href="figures/') == len(verdicts([]))
+
+
+def all_of_figure3(offset=0.0):
+    samples = np.geomspace(1e6, 6.0e7, 30)
+    runs = []
+    for n_train in (1_000, 50_000):
+        for algorithm in ("aevb", "wake_sleep", "mcem"):
+            config = RunConfig(
+                algorithm=algorithm, n_train=n_train, latent_dim=3, hidden=(100,),
+                n_samples=60_000_000, log_marginal="hmc_density",
+            )  # fmt: skip
+            curve = {
+                f"{split}_log_marginal": paper.fig3_curve(n_train, algorithm, split).at(samples)
+                + (offset if algorithm == "mcem" else 0.0)
+                for split in ("train", "test")
+            }
+            runs.append(Run(Path(config.key), config, {"samples": samples} | curve))
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("offset", "close", "ordered"),
+    [
+        (0.0, "12 of 12 curves", "12 of 12 pairs of curves"),
+        (2.9, "12 of 12 curves", "11 of 12 pairs of curves"),  # ahead of AEVB on train at 1,000
+        (-4.0, "8 of 12 curves", "10 of 12 pairs of curves"),  # behind both on test at 1,000
+    ],
+)
+def test_the_ends_of_figure_3(offset, close, ordered):
+    rows = verdicts(all_of_figure3(offset))
+    assert by_claim(rows, "The end of every curve").effect == close
+    assert by_claim(rows, "The order of the three").effect == ordered

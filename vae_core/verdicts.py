@@ -3,6 +3,7 @@
 Every judgement is a function of Run objects alone, with its threshold beside it.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ CLOSE = {"mnist": 2.0, "freyface": 0.08}  # nats; share of the paper's bound
 FREE_FIELDS = {"algorithm", "latent_dim", "seed", "n_samples", "matmul_precision"}
 FREE_FIELDS |= {"evals_per_decade"}  # it changes nothing but how often a run is looked at
 FIG3_ENDS = 50_000_000  # samples; the claims are about the end of the paper's axis
+SPLITS = ("train", "test")
 FIG2, FIG3 = "figures/fig2_lower_bound", "figures/fig3_marginal_likelihood"
 FIG4, FIG5 = "figures/fig4_manifold", "figures/fig5_samples"
 TITLES = {"mnist": "MNIST", "freyface": "Frey Face"}
@@ -193,6 +195,53 @@ def figure3_runs(runs: Iterable[Run]) -> dict[tuple[int, str], Run]:
     return longest
 
 
+def end_limit(config: RunConfig) -> float:
+    """How far from the paper's, in nats, a curve of Figure 3 may end to count as reproduced."""
+    if config.algorithm == "mcem":
+        return 3.0
+    return 2.0 if config.n_train == 1_000 else 1.5
+
+
+def figure3_ends(run: Run, split: str) -> tuple[float, float]:
+    """(ours, the paper's) log p(x) in nats where the shorter of both curves ends."""
+    config = run.config
+    curve = paper.fig3_curve(config.n_train, config.algorithm, split)
+    end = min(float(run.curve["samples"][-1]), float(curve.samples.max()))
+    return run.at(end, f"{split}_log_marginal"), float(curve.at(end))
+
+
+def judge_figure3_ends(runs: Iterable[Run]) -> list[Verdict]:
+    """The end values of all curves of Figure 3, and the order in which they lie."""
+    found = {
+        key: run
+        for key, run in figure3_runs(runs).items()
+        if run.curve["samples"][-1] >= FIG3_ENDS and paper.fig3_curve(*key, "test") is not None
+    }
+    ends = {(*key, split): figure3_ends(found[key], split) for key in found for split in SPLITS}
+    close = [
+        abs(ours - theirs) <= end_limit(found[n_train, algorithm].config)
+        for (n_train, algorithm, _), (ours, theirs) in ends.items()
+    ]
+    ordered = [
+        (ends[a][0] > ends[b][0]) == (ends[a][1] > ends[b][1])
+        for a, b in itertools.combinations(ends, 2)
+        if (a[0], a[2]) == (b[0], b[2])  # in one panel, on one split
+    ]
+    claims = (
+        ("The end of every curve, within 2 (1,000 points), 1.5 (50,000) or 3 nats (MCEM)", close),
+        ("The order of the three algorithms at the end, on train and on test", ordered),
+    )
+    units = "curves", "pairs of curves"
+    return [
+        Verdict("Figure 3", claim, outcome(passed), _count(passed, unit), FIG3)
+        for (claim, passed), unit in zip(claims, units, strict=True)
+    ]
+
+
+def _count(passed: Sequence[bool], unit: str) -> str:
+    return f"{sum(passed)} of {len(passed)} {unit}" if len(passed) else ""
+
+
 def judge_figure3(runs: Iterable[Run]) -> list[Verdict]:
     """Monte Carlo EM keeps up with 1,000 points and falls behind with 50,000."""
     found = figure3_runs(runs)
@@ -241,7 +290,13 @@ def verdicts(runs: Iterable[Run]) -> list[Verdict]:
     runs = list(runs)
     fig2 = figure2_runs(runs)
     rows = judge_curves(fig2) + judge_contests(fig2) + judge_superfluous(fig2)
-    return rows + judge_plateau(fig2) + judge_figure3(runs) + judge_pictures(runs)
+    return (
+        rows
+        + judge_plateau(fig2)
+        + judge_figure3_ends(runs)
+        + judge_figure3(runs)
+        + judge_pictures(runs)
+    )
 
 
 def verdict_table(rows: Sequence[Verdict]) -> Table:
