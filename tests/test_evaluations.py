@@ -99,5 +99,5 @@ def test_the_readings_of_figure_3_are_ranked_by_their_distance_to_the_paper():
         found.append(Run(path=Path("nowhere"), config=config, curve=curve))
     table = marginal.reading_table(found)
     assert [row[2] for row in table.rows] == ["0.02", "0.01"]
-    assert [row[4] for row in table.rows] == ["1.0", "3.0"]
+    assert [row[5] for row in table.rows] == ["1.0", "3.0"]
     assert marginal.reading_table([]).rows == []

@@ -83,7 +83,7 @@ def end_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
 
 
 def reading_table(runs) -> Table:
-    """Runs of Figure 3 that differ in their steps: mean distance to the paper's curves, in nats.
+    """Readings of Figure 3 (steps, prior): mean distance to the paper's curves, in nats.
 
     Runs are compared within each experiment (N_train, algorithm), at the sample counts at which
     the most coarsely evaluated one was evaluated and the paper printed a value.
@@ -96,12 +96,16 @@ def reading_table(runs) -> Table:
     for key in sorted(experiments):
         found = [(_distance(run, _counts(experiments[key])), run) for run in experiments[key]]
         for distance, run in sorted(found, key=lambda pair: pair[0]):
-            steps = f"{run.config.step_size:g}", str(run.config.adagrad_warmup)
+            config = run.config
+            reading = [f"{config.step_size:g}", str(config.adagrad_warmup)]
+            reading.append("none" if config.prior_sd is None else f"{config.prior_sd:g}")
             n_train, _, name = _labels(run)
-            rows.append([n_train, name, *steps, _nats(distance), f"{run.config.n_samples / 1e6:g}"])
-    header = ["<i>N</i><sub>train</sub>", "Algorithm", "step size", "accumulating minibatches"]
+            length = f"{config.n_samples / 1e6:g}"
+            rows.append([n_train, name, *reading, _nats(distance), length])
+    header = ["<i>N</i><sub>train</sub>", "Algorithm"]
+    header += ["step size", "accumulating minibatches", "prior's sd"]
     header += ["distance to the paper", "million samples"]
-    return Table(header, rows, "Step sizes of Figure 3, nearest to the paper first, in nats", 2)
+    return Table(header, rows, "Readings of Figure 3, nearest to the paper first, in nats", 2)
 
 
 def _counts(runs) -> np.ndarray:
