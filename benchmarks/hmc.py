@@ -46,6 +46,15 @@ def ours_autograd():
     return ours(log_prob_and_grad_of)
 
 
+def matrix_products_alone():
+    """The floor: what the leapfrog steps multiply, and nothing else."""
+    (_, _), (weight, bias) = decoder_layers(model)
+    hidden, pixels = torch.rand(CHUNK, 100), torch.rand(CHUNK, 784)
+    for _ in range(CHAINS // CHUNK * TRANSITIONS * LEAPFROG):
+        torch.nn.functional.linear(hidden, weight, bias)
+        pixels @ weight
+
+
 jax_layers = [(jnp.array(w.numpy()), jnp.array(b.numpy())) for w, b in decoder_layers(model)]
 jax_x, jax_z = jnp.array(x.numpy()), jnp.array(z.numpy())
 kernel = blackjax.hmc.build_kernel()
@@ -106,11 +115,12 @@ def main():
     best = best_seconds(
         {
             "vae_core": ours,
+            "matrix products alone": matrix_products_alone,
             "vae_core, autograd": ours_autograd,
             "blackjax, vmapped": blackjax_vmapped,
             f"blackjax, vmapped in chunks of {CHUNK}": blackjax_vmapped_in_chunks,
         },
-        repetitions=4,
+        repetitions=12,
     )
     per_move = {name: seconds / (CHAINS * TRANSITIONS) for name, seconds in best.items()}
     pyro = best_seconds({"pyro": pyro_one_by_one}, repetitions=2)["pyro"]
