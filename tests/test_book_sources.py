@@ -88,6 +88,15 @@ def test_cells_are_short(path):
 
 
 @each_notebook
+def test_every_figure_has_a_caption_and_a_name(path):
+    for cell in code_cells(path):
+        html = "".join(output.get("data", {}).get("text/html", "") for output in cell.outputs)
+        if "vc-figure" in html:
+            figure = cell.metadata.get("mystnb", {}).get("figure", {})
+            assert figure.get("caption") and figure.get("name", "").startswith("fig-"), cell.source
+
+
+@each_notebook
 def test_committed_notebook_is_small(path):
     assert path.stat().st_size < 3_000_000
 
