@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from vae_core import RunConfig, evaluations, get_or_run
+from vae_core.estimators import sgvb_b
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.plots import fig3_curve, marginal
 from vae_core.runs import MissingRunError, Run
@@ -69,6 +70,26 @@ def test_a_sandwich_holds_the_estimators(run):
     assert found["lower"] <= found["upper"] + 0.05
     assert found["lower"] - 0.1 < found["hmc_density"] < found["upper"] + 0.1
     assert json.loads((run.path / "run.json").read_text())["metrics"]
+
+
+def test_the_variance_of_the_bound_is_that_of_repeated_estimates(empty_reference, monkeypatch):
+    monkeypatch.delenv("VAE_CORE_TRAIN", raising=False)
+    config = RunConfig(dataset="digits", latent_dim=2, hidden=(8,), n_samples=20_000)
+    trained = get_or_run(config, progress=False)
+    found = evaluations.bound_variance(trained, 200)
+    x, model = evaluations.load_data(config).test, trained.model()
+    draws = torch.stack([sgvb_b(model, x, generator=seeded(i)).mean() for i in range(400)])
+    # a sample variance of n normal draws has a relative standard error of sqrt(2 / (n - 1))
+    assert found["variance"] == pytest.approx(
+        draws.var().item(), rel=4 * (2 / 199 + 2 / 399) ** 0.5
+    )
+    assert found["mean"] == pytest.approx(
+        draws.mean().item(), abs=5 * draws.std().item() / 200**0.5
+    )
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 def test_the_end_table_has_a_row_for_each_split(run):

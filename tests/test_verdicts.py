@@ -31,13 +31,20 @@ def all_of_figure2(offset=0.0):
     ]
 
 
+def with_metrics(run, **metrics):
+    run.metrics.update(metrics)
+    return run
+
+
 def by_claim(rows, start):
     (row,) = [row for row in rows if row.claim.startswith(start)]
     return row
 
 
 def test_the_papers_own_curves_are_a_reproduction():
-    rows = [row for row in verdicts(all_of_figure2()) if row.subject == "Figure 2"]
+    small = {"bound_variance/test/50": {"variance": 0.02}}
+    runs = [with_metrics(run, **small) for run in all_of_figure2()]
+    rows = [row for row in verdicts(runs) if row.subject == "Figure 2"]
     assert {row.outcome for row in rows} == {"reproduced"}
 
 
@@ -111,3 +118,32 @@ def test_the_ends_of_figure_3(offset, close, ordered):
     rows = verdicts(all_of_figure3(offset))
     assert by_claim(rows, "The end of every curve").effect == close
     assert by_claim(rows, "The order of the three").effect == ordered
+
+
+def test_the_variance_of_the_bound_is_judged_by_its_largest():
+    small = with_metrics(run_at(latent_dim=3), **{"bound_variance/test/50": {"variance": 0.02}})
+    row = by_claim(verdicts([small]), "The variance of")
+    assert (row.outcome, row.effect) == ("reproduced", "1 of 1 models; at most 0.02 nats²")
+    large = with_metrics(run_at(latent_dim=5), **{"bound_variance/test/50": {"variance": 3.0}})
+    assert by_claim(verdicts([small, large]), "The variance of").outcome == "in part"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.1, 1.6, "reproduced"), (0.1, 0.3, "in part"), (0.8, 0.2, "not reproduced")],
+)
+def test_appendix_d_is_judged_by_its_error_against_the_sandwich(low, high, expected):
+    runs = [
+        with_metrics(
+            run_at(latent_dim=dim),
+            **{
+                "appendix_d_bias/100": {"lower": -101.0, "upper": -99.0, "hmc_density": error - 100}
+            },
+        )
+        for dim, error in ((3, low), (20, high))
+    ]
+    row = by_claim(verdicts(runs), "Appendix D")
+    assert row.outcome == expected
+    assert row.effect == (
+        f"errs by at most {low:.1f} nats below 5 latent variables, by {high:+.1f} with 20"
+    )

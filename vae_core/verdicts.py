@@ -173,6 +173,16 @@ def judge_plateau(runs: Sequence[Run]) -> list[Verdict]:
     return [Verdict("Figure 2", claim, outcome([540 < b < 600 for b in bounds]), effect, FIG2)]
 
 
+def judge_variance(runs: Sequence[Run]) -> list[Verdict]:
+    """One draw of epsilon is enough: the variance of the estimated bound is below 1."""
+    name = "bound_variance/test/50"
+    found = [run.metrics[name]["variance"] for run in runs if name in run.metrics]
+    claim = "The variance of the estimated bound is below 1"
+    small = [variance < 1 for variance in found]
+    effect = f"{_count(small, 'models')}; at most {max(found):.2g} nats²" if found else ""
+    return [Verdict("Figure 2", claim, outcome(small), effect, FIG2)]
+
+
 def figure3_runs(runs: Iterable[Run]) -> dict[tuple[int, str], Run]:
     """The longest run with an estimated marginal likelihood, by (n_train, algorithm).
 
@@ -264,6 +274,26 @@ def judge_figure3(runs: Iterable[Run]) -> list[Verdict]:
     return rows
 
 
+def judge_appendix_d(runs: Iterable[Run]) -> list[Verdict]:
+    """Appendix D serves below five latent dimensions and errs by more than a nat in many."""
+    errors: dict[int, list[float]] = {}
+    for run in runs:
+        for name, found in run.metrics.items():
+            if name.startswith("appendix_d_bias/"):
+                middle = 0.5 * (found["lower"] + found["upper"])
+                error = found["hmc_density"] - middle
+                errors.setdefault(run.config.latent_dim, []).append(error)
+    claim = "Appendix D: unreliable for a higher dimensional latent space, not below 5"
+    if len(errors) < 2 or max(errors) < 5:
+        return [Verdict("Figure 3", claim, "no runs yet", "", FIG3)]
+    low = [error for latent_dim in errors if latent_dim < 5 for error in errors[latent_dim]]
+    high = errors[max(errors)]
+    effect = f"errs by at most {max(map(abs, low)):.1f} nats below 5 latent variables, "
+    effect += f"by {max(high, key=abs):+.1f} with {max(errors)}"
+    passed = [abs(error) < 0.5 for error in low] + [abs(error) > 1 for error in high]
+    return [Verdict("Figure 3", claim, outcome(passed), effect.replace("-", "−"), FIG3)]
+
+
 def judge_pictures(runs: Iterable[Run]) -> list[Verdict]:
     """Figures 4 and 5 are pictures; what can be judged is the bound of the models behind them."""
     best: dict[tuple[str, int], float] = {}
@@ -290,13 +320,9 @@ def verdicts(runs: Iterable[Run]) -> list[Verdict]:
     runs = list(runs)
     fig2 = figure2_runs(runs)
     rows = judge_curves(fig2) + judge_contests(fig2) + judge_superfluous(fig2)
-    return (
-        rows
-        + judge_plateau(fig2)
-        + judge_figure3_ends(runs)
-        + judge_figure3(runs)
-        + judge_pictures(runs)
-    )
+    rows += judge_variance(fig2) + judge_plateau(fig2)
+    rows += judge_figure3_ends(runs) + judge_figure3(runs) + judge_appendix_d(runs)
+    return rows + judge_pictures(runs)
 
 
 def verdict_table(rows: Sequence[Verdict]) -> Table:
