@@ -13,7 +13,7 @@ from scipy import stats
 
 from .claims import Contest, contests, final_bounds
 from .config import RunConfig
-from .plots import paper
+from .plots import marginal, paper
 from .plots.tables import Table
 from .runs import Run
 
@@ -22,7 +22,6 @@ CLOSE = {"mnist": 2.0, "freyface": 0.08}  # nats; share of the paper's bound
 FREE_FIELDS = {"algorithm", "latent_dim", "seed", "n_samples", "matmul_precision"}
 FREE_FIELDS |= {"evals_per_decade"}  # it changes nothing but how often a run is looked at
 FIG3_ENDS = 50_000_000  # samples; the claims are about the end of the paper's axis
-SPLITS = ("train", "test")
 FIG2, FIG3 = "figures/fig2_lower_bound", "figures/fig3_marginal_likelihood"
 FIG4, FIG5 = "figures/fig4_manifold", "figures/fig5_samples"
 TITLES = {"mnist": "MNIST", "freyface": "Frey Face"}
@@ -212,25 +211,21 @@ def end_limit(config: RunConfig) -> float:
     return 2.0 if config.n_train == 1_000 else 1.5
 
 
-def figure3_ends(run: Run, split: str) -> tuple[float, float]:
-    """(ours, the paper's) log p(x) in nats where the shorter of both curves ends."""
-    config = run.config
-    curve = paper.fig3_curve(config.n_train, config.algorithm, split)
-    end = min(float(run.curve["samples"][-1]), float(curve.samples.max()))
-    return run.at(end, f"{split}_log_marginal"), float(curve.at(end))
-
-
 def judge_figure3_ends(runs: Iterable[Run]) -> list[Verdict]:
     """The end values of all curves of Figure 3, and the order in which they lie."""
     found = {
         key: run
         for key, run in figure3_runs(runs).items()
-        if run.curve["samples"][-1] >= FIG3_ENDS and paper.fig3_curve(*key, "test") is not None
+        if run.curve["samples"][-1] >= FIG3_ENDS and marginal.paper_curve(run, "test") is not None
     }
-    ends = {(*key, split): figure3_ends(found[key], split) for key in found for split in SPLITS}
+    ends = {
+        (*key, split): marginal.end_of(found[key], split)[1:]
+        for key in found
+        for split in marginal.SPLITS
+    }
     close = [
         abs(ours - theirs) <= end_limit(found[n_train, algorithm].config)
-        for (n_train, algorithm, _), (ours, theirs) in ends.items()
+        for (n_train, algorithm, _), (theirs, ours) in ends.items()
     ]
     ordered = [
         (ends[a][0] > ends[b][0]) == (ends[a][1] > ends[b][1])

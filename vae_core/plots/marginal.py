@@ -29,6 +29,19 @@ def paper_curve(run, split: str):
     return paper.fig3_curve(config.n_train, config.algorithm, split)
 
 
+def end_of(run, split: str) -> tuple[float, float, float]:
+    """Where the shorter of the paper's curve and ours ends: (samples, the paper's value, ours).
+
+    Values in nats; the paper's is nan where it drew no such curve.
+    """
+    curve, end = paper_curve(run, split), float(run.curve["samples"][-1])
+    theirs = math.nan
+    if curve is not None:
+        end = min(end, float(np.max(curve.samples)))
+        theirs = float(curve.at(end))
+    return end, theirs, run.at(end, f"{split}_log_marginal")
+
+
 def end_values(runs, n_points: int = evaluations.N_POINTS) -> list[dict]:
     """For each run and split: the paper's last value that our run covers, ours there, and more.
 
@@ -38,19 +51,15 @@ def end_values(runs, n_points: int = evaluations.N_POINTS) -> list[dict]:
     rows = []
     for run in runs:
         for split in SPLITS:
-            curve = paper_curve(run, split)
-            column = f"{split}_log_marginal"
-            end = float(run.curve["samples"][-1])
-            if curve is not None:
-                end = min(end, float(np.max(curve.samples)))
+            samples, theirs, ours = end_of(run, split)
             stored = evaluations.mean_log_marginal(run, split, "hmc_density", n_points)
             rows.append(
                 {
                     "run": run,
                     "split": split,
-                    "samples": end,
-                    "paper": float(curve.at(end)) if curve is not None else math.nan,
-                    "ours": run.at(end, column),
+                    "samples": samples,
+                    "paper": theirs,
+                    "ours": ours,
                     "stderr": stored["stderr"],
                 }
             )
