@@ -79,6 +79,16 @@ def test_a_longer_run_continues_the_shorter_one(monkeypatch):
         assert np.array_equal(column, curve[name], equal_nan=True)
 
 
+def wait_for_checkpoint(process):
+    """Until ``process`` has written a checkpoint; the folder where it lies."""
+    folder = runs.cache_dir() / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("*.safetensors")):
+        assert time.monotonic() < deadline and process.poll() is None, "no checkpoint was written"
+        time.sleep(0.02)
+    return folder
+
+
 def test_a_run_that_was_killed_resumes_and_ends_in_the_same_place(tmp_path):
     """kill -9 in the middle; the same call then ends bit for bit where a quiet run ends."""
     settings = "dict(dataset='digits', latent_dim=2, hidden=(8,), n_samples=40_000)"
@@ -88,11 +98,7 @@ def test_a_run_that_was_killed_resumes_and_ends_in_the_same_place(tmp_path):
         f"from vae_core import *; get_or_run(RunConfig(**{settings}), progress=False)"
     )
     process = subprocess.Popen([sys.executable, "-c", script])
-    folder = runs.cache_dir() / "checkpoints"
-    deadline = time.monotonic() + 60
-    while not list(folder.glob("*.40000.safetensors")):
-        assert time.monotonic() < deadline and process.poll() is None, "no checkpoint was written"
-        time.sleep(0.02)
+    wait_for_checkpoint(process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     big = config(n_samples=40_000)
@@ -124,11 +130,7 @@ def test_the_workers_of_a_sweep_end_with_it():
     process = subprocess.Popen(
         [sys.executable, file], stdout=subprocess.PIPE, start_new_session=True
     )
-    folder = runs.cache_dir() / "checkpoints"
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("*.safetensors")):
-        assert time.monotonic() < deadline and process.poll() is None, "no run was started"
-        time.sleep(0.05)
+    folder = wait_for_checkpoint(process)
     process.send_signal(signal.SIGKILL)
     try:
         process.communicate(timeout=120)  # the worker holds the pipe until it ends

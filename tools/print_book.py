@@ -23,7 +23,8 @@ PDF = ROOT / "_build/book.pdf"
 WHOLE = "_whole.html"  # written into the site, so that its style sheets and pictures are found
 FOOTER = """<div style="width: 100%; font: 8pt sans-serif; color: #666; text-align: center">
 <span class="pageNumber"></span></div>"""
-SCREEN_ONLY = "script, .headerlink, .copybtn, details.above-input, [data-screen-only]"
+# buttons, and code that a page hides
+SCREEN_ONLY = "script, .headerlink, .copybtn, details.above-input"
 
 
 def main():
@@ -99,8 +100,8 @@ def embedded(article, page, pages):
     """The article with names and paths that hold in the one document at the top of the site."""
     for tag in article.select(SCREEN_ONLY):
         tag.decompose()
-    for tag in article.select("details:not(.above-input)"):
-        tag["open"] = ""  # provenance is printed, the code that a page hides is not
+    for tag in article.select("details"):
+        tag["open"] = ""
     for tag in article.select("noscript"):
         tag.unwrap()  # paper has no JavaScript
     for tag in article.find_all(True):
