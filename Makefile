@@ -21,17 +21,17 @@ export OMP_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
 
 book: $(STAMP)
-	$(BIN)/python tools/build_book.py --params $(PARAMS)
+	$(BIN)/python -m vae_book.build --params $(PARAMS)
 
 pdf: book
-	$(BIN)/python tools/print_book.py
+	$(BIN)/python -m vae_book.build.print_book
 
 test: lint unit notebooks smoke book site
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell README.md book tests tools vae_core
+	$(BIN)/codespell README.md book tests vae_core vae_book
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -m "not notebooks and not site"
@@ -45,11 +45,11 @@ smoke: $(STAMP)
 	$(BIN)/python -m pytest -m notebooks
 
 site: $(STAMP)
-	$(BIN)/python tools/check_site.py _build/html
+	$(BIN)/python -m vae_book.build.check_site _build/html
 	$(BIN)/python -m pytest -m site
 
 refresh: $(STAMP)
-	VAE_CORE_TRAIN=never $(BIN)/python tools/refresh_notebooks.py
+	VAE_CORE_TRAIN=never $(BIN)/python -m vae_book.build.refresh
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

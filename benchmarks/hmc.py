@@ -14,8 +14,8 @@ import pyro.infer.mcmc as pyro_mcmc  # noqa: E402
 import torch  # noqa: E402
 
 from vae_core import hmc  # noqa: E402
+from vae_core.log_joint import decoder_layers  # noqa: E402
 from vae_core.model import VAE  # noqa: E402
-from vae_core.posterior import decoder_layers  # noqa: E402
 
 CHAINS, CHUNK, TRANSITIONS, LEAPFROG, STEP = 1_000, 500, 10, 4, 0.05
 PYRO_CHAINS, PYRO_TRANSITIONS = 2, 50

@@ -56,8 +56,8 @@ def tiny_batch(generator):
 
 def missing_data(names):
     """The files of the named data sets that are not in the data folder."""
-    from vae_core._files import data_folder
-    from vae_core.datasets import dataset_spec
+    from vae_core.data.files import data_folder
+    from vae_core.data.registry import dataset_spec
 
     folder = data_folder()
     files = [file for name in names for file in dataset_spec(name).files]

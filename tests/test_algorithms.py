@@ -6,9 +6,9 @@ import torch
 import vae_core as vc
 from vae_core.algorithms import wake_sleep
 from vae_core.data import Dataset
-from vae_core.step_size import choose_step_size
-from vae_core.sweep import configs_of, sweep
-from vae_core.training import Trainer
+from vae_core.runs.step_size import choose_step_size
+from vae_core.runs.sweep import configs_of, sweep
+from vae_core.runs.trainer import Trainer
 
 
 def digits_config(**fields):

@@ -23,7 +23,7 @@ def one_store(tmp_path_factory):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.relative_to(BOOK).as_posix())
 def test_notebook_trains_what_it_shows(path, one_store, tmp_path, monkeypatch):
-    from vae_core.notebooks import execute
+    from vae_book.notebooks import execute
 
     monkeypatch.setenv("VAE_CORE_CACHE", str(one_store / "cache"))
     monkeypatch.setenv("VAE_CORE_REFERENCE", str(one_store / "reference"))

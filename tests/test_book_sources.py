@@ -103,7 +103,7 @@ def test_committed_notebook_is_small(path):
 
 def test_paper_parameters_are_the_defaults_of_the_notebooks():
     """`make book` shows what the committed notebooks show."""
-    from vae_core.notebooks import declared_parameters, load_params, parameters_for
+    from vae_book.notebooks import declared_parameters, load_params, parameters_for
 
     params = load_params(BOOK / "params/paper.yaml")
     for path in NOTEBOOKS:
@@ -119,7 +119,7 @@ def list_of(value):
 
 @pytest.mark.parametrize("name", ["paper", "smoke"])
 def test_parameter_files_fit_the_notebooks(name):
-    from vae_core.notebooks import check_params, load_params, parameters_for
+    from vae_book.notebooks import check_params, load_params, parameters_for
 
     params = load_params(BOOK / f"params/{name}.yaml")
     check_params(params, NOTEBOOKS)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_notebook
 
-from vae_core.cli import cli
+from vae_book.cli import cli
 
 TINY = ["--dataset", "digits", "--latent-dim", "2", "--hidden", "8", "--n-samples", "3_000"]
 
@@ -41,7 +41,7 @@ def write_notebook(path):
 
 def test_help_does_not_wait_for_torch():
     script = (
-        "import sys; from vae_core.cli import cli\n"
+        "import sys; from vae_book.cli import cli\n"
         "try: cli(['run', '--help'])\n"
         "finally: print('torch' in sys.modules, file=sys.stderr)"
     )
@@ -56,7 +56,7 @@ def test_version_is_the_packages():
 
 
 def test_run_offers_every_field_of_the_configuration():
-    from vae_core.config import RunConfig
+    from vae_core.runs.config import RunConfig
 
     output = call("run", "--help")
     missing = [n for n in RunConfig.model_fields if f"--{n.replace('_', '-')}" not in output]
@@ -158,7 +158,7 @@ def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch):
 
 
 def test_a_stopped_run_exits_130_and_leaves_a_checkpoint(tmp_path):
-    command = [sys.executable, "-m", "vae_core.cli", "run", *TINY[:-1], "1e8"]
+    command = [sys.executable, "-m", "vae_book.cli", "run", *TINY[:-1], "1e8"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1)
     while (seen := process.stderr.read(1)) and seen != "%":  # the progress bar is there
         pass

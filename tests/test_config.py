@@ -1,7 +1,7 @@
 import pytest
 
 from vae_core import RunConfig
-from vae_core.training import build_model
+from vae_core.runs.trainer import build_model
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import torch
 from scipy.io import savemat
 from sklearn.datasets import load_digits
 
-from vae_core import data
-from vae_core._files import Content, content_of, extract
-from vae_core._torchvision import make_grid
 from vae_core.data import DATASETS, DataCorrupt, DataNotFound, load_dataset
+from vae_core.data import load as data
+from vae_core.data._torchvision import make_grid
+from vae_core.data.files import Content, content_of, extract
 
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: nothing answers
 

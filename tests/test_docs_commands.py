@@ -9,9 +9,9 @@ import click
 import pytest
 import yaml
 
-from vae_core.cli import cli
-from vae_core.config import RunConfig
-from vae_core.declared import check_values
+from vae_book.cli import cli
+from vae_book.declared import check_values
+from vae_core.runs.config import RunConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTES = ("README.md", ".ipynb_checkpoints")  # for readers of a folder: no pages of the book
@@ -95,11 +95,6 @@ def test_make_target_exists(args):
 def test_the_clone_is_of_this_repository(args):
     repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
     assert args == ["clone", repository["url"]]
-
-
-@pytest.mark.parametrize("args", commands("python"), ids=" ".join)
-def test_script_exists(args):
-    assert (ROOT / args[0]).is_file()
 
 
 @pytest.mark.parametrize("page, code", blocks("python"), ids=lambda value: value[:30])

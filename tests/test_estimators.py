@@ -121,7 +121,7 @@ def gradients(estimator, model, x, epsilon):
     params = {name: p.detach() for name, p in model.named_parameters()}
 
     def value(params, e):
-        from vae_core.optim import Bound
+        from vae_core.algorithms.optim import Bound
 
         return Bound(model).at(params, estimator, x, epsilon=e[None, None]).sum()
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from vae_core import RunConfig, evaluations, get_or_run
+from vae_book.plots import fig3_curve, marginal
+from vae_core import RunConfig, get_or_run
 from vae_core.estimators import sgvb_b
 from vae_core.marginal_likelihood import log_marginal
-from vae_core.plots import fig3_curve, marginal
 from vae_core.runs import MissingRunError, Run
+from vae_core.runs import metrics as evaluations
 
 
 @pytest.fixture(scope="module")

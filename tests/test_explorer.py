@@ -9,11 +9,11 @@ import shutil
 import pytest
 import torch
 
-from vae_core import explorer
-from vae_core.config import RunConfig
+from vae_book import explorer
 from vae_core.data import load_dataset
 from vae_core.runs import Run, store_run
-from vae_core.training import COLUMNS, build_model
+from vae_core.runs.config import RunConfig
+from vae_core.runs.trainer import COLUMNS, build_model
 
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync""".split()

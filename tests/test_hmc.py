@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from vae_core import hmc
+from vae_core.log_joint import decoder_layers, log_likelihood_table, sum_softplus_, tanh_
 from vae_core.model import VAE
-from vae_core.posterior import decoder_layers, log_likelihood_table, sum_softplus_, tanh_
 
 DECODERS = [
     (likelihood, hidden)

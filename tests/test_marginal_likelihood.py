@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from vae_core import linear_gaussian as known
-from vae_core.config import RunConfig
 from vae_core.data import load_dataset
 from vae_core.linear_gaussian import exact_log_marginal
 from vae_core.marginal_likelihood import annealed, bdmc, log_marginal
 from vae_core.model import VAE
-from vae_core.training import Trainer
+from vae_core.runs.config import RunConfig
+from vae_core.runs.trainer import Trainer
 
 ESTIMATORS = {
     "hmc_density": {"n_samples": 400, "n_burnin": 50, "n_leapfrog": 4},

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from vae_core.algorithms import ALGORITHMS, mcem
-from vae_core.config import RunConfig
 from vae_core.data import load_dataset
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.model import VAE
-from vae_core.training import Trainer, load_checkpoint, save_checkpoint
+from vae_core.runs.config import RunConfig
+from vae_core.runs.trainer import Trainer, load_checkpoint, save_checkpoint
 
 
 def seeded(seed=0):

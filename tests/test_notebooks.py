@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from vae_core.notebooks import (
+from vae_book.notebooks import (
     NotebookFailed,
     ParameterError,
     check_params,
@@ -222,7 +222,7 @@ def test_another_registered_kernel_of_that_name_is_not_used(tmp_path):
         '{"argv": ["/bin/false"], "display_name": "other", "language": "python"}'
     )
     notebook = write(tmp_path / "a.ipynb", "print(6 * 7)")
-    script = f"from vae_core.notebooks import execute; execute({str(notebook)!r}, progress=True)"
+    script = f"from vae_book.notebooks import execute; execute({str(notebook)!r}, progress=True)"
     environment = os.environ | {"JUPYTER_PATH": str(tmp_path / "jupyter")}
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from vae_core import claims, plots
-from vae_core.config import RunConfig
-from vae_core.plots import paper, style
+from vae_book import claims, plots
+from vae_book.plots import paper, style
+from vae_core.runs.config import RunConfig
 
 
 def stored_run(samples, test_bound, *, folder="reference", train_bound=None, **fields):

@@ -9,8 +9,8 @@ import click
 import pytest
 import yaml
 
-from vae_core.cli import cli
-from vae_core.declared import check_values
+from vae_book.cli import cli
+from vae_book.declared import check_values
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -77,7 +77,7 @@ def test_linked_file_exists(target):
 
 
 @pytest.mark.parametrize(
-    "path", re.findall(r"`((?:book|tools|tests|vae_core|benchmarks)/[^`*]*)`", TEXT)
+    "path", re.findall(r"`((?:book|tests|vae_core|vae_book|benchmarks)/[^`*]*)`", TEXT)
 )
 def test_named_path_exists(path):
     assert (ROOT / path.split()[0]).exists()

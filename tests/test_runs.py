@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-import vae_core.runs as runs
+import vae_core.runs.store as runs
 from vae_core import RunConfig, all_runs, find_run, get_or_run
 from vae_core.runs import MissingRunError, Run
-from vae_core.verify import verify
+from vae_core.runs.verify import verify
 
 
 def config(**fields):
@@ -93,7 +93,7 @@ def test_a_run_that_was_killed_resumes_and_ends_in_the_same_place(tmp_path):
     """kill -9 in the middle; the same call then ends bit for bit where a quiet run ends."""
     settings = "dict(dataset='digits', latent_dim=2, hidden=(8,), n_samples=40_000)"
     script = (
-        "import vae_core.training as t, torch\n"
+        "import vae_core.runs.trainer as t, torch\n"
         "t.CHECKPOINT_SECONDS = 0.0; torch.set_num_threads(1)\n"
         f"from vae_core import *; get_or_run(RunConfig(**{settings}), progress=False)"
     )
@@ -117,8 +117,8 @@ def test_a_run_that_was_killed_resumes_and_ends_in_the_same_place(tmp_path):
 def test_the_workers_of_a_sweep_end_with_it():
     """kill -9 of the sweep: its worker stops too, and does not go on to the runs in the queue."""
     script = (
-        "import vae_core.training\nvae_core.training.CHECKPOINT_SECONDS = 0.0\n"
-        "from vae_core import RunConfig\nfrom vae_core.sweep import sweep\n"
+        "import vae_core.runs.trainer\nvae_core.runs.trainer.CHECKPOINT_SECONDS = 0.0\n"
+        "from vae_core import RunConfig\nfrom vae_core.runs.sweep import sweep\n"
         "if __name__ == '__main__':\n"
         "    endless = dict(dataset='digits', hidden=(8,), n_samples=10**9, evals_per_decade=1)\n"
         "    configs = [RunConfig(**endless, seed=seed) for seed in range(3)]\n"

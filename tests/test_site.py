@@ -6,21 +6,20 @@ or fail where VAE_CORE_REQUIRE_BROWSER is set, as in continuous integration.
 
 import os
 import shutil
-import sys
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import yaml
 
+from vae_book.build.check_site import html_pages, problems
+from vae_book.build.print_book import assemble
+
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync""".split()
 
-sys.path.insert(0, str(ROOT / "tools"))
-from check_site import html_pages, problems  # noqa: E402
-from print_book import assemble  # noqa: E402
 
 PAGES = [page.relative_to(HTML).as_posix() for page in html_pages(HTML)] if HTML.is_dir() else []
 # pages made from the sources of the package repeat one template: one of them stands for all

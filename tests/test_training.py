@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-import vae_core.training as training
+import vae_core.runs.trainer as training
 from vae_core import RunConfig, load_dataset
 from vae_core.algorithms.common import minibatch
-from vae_core.optim import adagrad_, add_map_prior_
-from vae_core.training import Trainer, is_evaluated, load_checkpoint, save_checkpoint
+from vae_core.algorithms.optim import adagrad_, add_map_prior_
+from vae_core.runs.trainer import Trainer, is_evaluated, load_checkpoint, save_checkpoint
 
 ALGORITHMS = ["aevb", "wake_sleep", "autoencoder"]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_core.config import RunConfig
-from vae_core.plots import paper
+from vae_book.plots import paper
+from vae_book.verdicts import figure2_runs, interval, outcome, verdict_table, verdicts
 from vae_core.runs import Run
-from vae_core.verdicts import figure2_runs, interval, outcome, verdict_table, verdicts
+from vae_core.runs.config import RunConfig
 
 SAMPLES = np.geomspace(1e5, 1e7, 30)
 

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from .model import VAE, gaussian_log_prob
+from vae_core.model import VAE, gaussian_log_prob
 
 
 def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:

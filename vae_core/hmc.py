@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .posterior import model_log_prob_and_grad
+from vae_core.log_joint import model_log_prob_and_grad
 
 __all__ = [
     "HMCInfo",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from .model import VAE
+from vae_core.model import VAE
 
 
 def linear_gaussian(

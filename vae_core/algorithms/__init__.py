@@ -16,7 +16,7 @@ Each module offers, as functions over explicit state:
 
 from types import ModuleType
 
-from . import aevb, autoencoder, mcem, wake_sleep
+from vae_core.algorithms import aevb, autoencoder, mcem, wake_sleep
 
 ALGORITHMS: dict[str, ModuleType] = {
     "aevb": aevb,

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from .. import estimators
-from ..optim import Bound, Tensors, adagrad_, add_map_prior_
-from .common import init_state, map_precision, minibatch, prepare, step_size
+from vae_core import estimators
+from vae_core.algorithms.common import init_state, map_precision, minibatch, prepare, step_size
+from vae_core.algorithms.optim import Bound, Tensors, adagrad_, add_map_prior_
 
 bound = estimators.sgvb_b
 

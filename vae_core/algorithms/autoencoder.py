@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from ..model import VAE
-from . import aevb
+from vae_core.algorithms import aevb
+from vae_core.model import VAE
 
 samples_per_step = aevb.samples_per_step
 init = aevb.init

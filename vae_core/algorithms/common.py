@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..config import RunConfig
-from ..data import Dataset
-from ..model import VAE
-from ..optim import Tensors
+from vae_core.algorithms.optim import Tensors
+from vae_core.data import Dataset
+from vae_core.model import VAE
+from vae_core.runs.config import RunConfig
 
 State = dict[str, Tensors]
 

@@ -8,10 +8,10 @@ before all N chains have moved, which is why it does not scale to large data set
 import torch
 from torch import Tensor
 
-from .. import hmc
-from ..optim import Tensors, adagrad_, add_map_prior_, subset
-from ..posterior import LogJoint
-from .common import init_state, map_precision
+from vae_core import hmc
+from vae_core.algorithms.common import init_state, map_precision
+from vae_core.algorithms.optim import Tensors, adagrad_, add_map_prior_, subset
+from vae_core.log_joint import LogJoint
 
 CHUNK_ROWS = 250  # their activations (250 x 784 float32) stay in the processor's cache
 FIRST_CHAIN_STEP = 0.5  # the posterior starts as the prior

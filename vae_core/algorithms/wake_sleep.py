@@ -8,10 +8,10 @@ guaranteed to rise.
 import torch
 from torch import Tensor
 
-from ..estimators import reparameterize, sgvb_b
-from ..model import VAE, gaussian_log_prob
-from ..optim import Bound, Tensors, adagrad_, add_map_prior_, subset
-from .common import init_state, map_precision, minibatch, prepare, step_size
+from vae_core.algorithms.common import init_state, map_precision, minibatch, prepare, step_size
+from vae_core.algorithms.optim import Bound, Tensors, adagrad_, add_map_prior_, subset
+from vae_core.estimators import reparameterize, sgvb_b
+from vae_core.model import VAE, gaussian_log_prob
 
 bound = sgvb_b
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..model import VAE
-from .annealed import Sandwich, annealed_importance_sampling, bdmc
-from .appendix_d import hmc_density
-from .importance import importance_sampling
-from .quadrature import quadrature
+from vae_core.marginal_likelihood.annealed import Sandwich, annealed_importance_sampling, bdmc
+from vae_core.marginal_likelihood.appendix_d import hmc_density
+from vae_core.marginal_likelihood.importance import importance_sampling
+from vae_core.marginal_likelihood.quadrature import quadrature
+from vae_core.model import VAE
 
 __all__ = [
     "METHODS",

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .. import hmc
-from ..model import VAE
-from ..posterior import LogJoint, decoder_layers
-from .importance import log_mean_exp, log_mean_exp_stderr
+from vae_core import hmc
+from vae_core.log_joint import LogJoint, decoder_layers
+from vae_core.marginal_likelihood.importance import log_mean_exp, log_mean_exp_stderr
+from vae_core.model import VAE
 
 N_PILOT = 2  # chains for each datapoint that only tune the step sizes
 

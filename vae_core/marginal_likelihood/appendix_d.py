@@ -9,11 +9,11 @@ import warnings
 import torch
 from torch import Tensor
 
-from .. import hmc
-from ..model import LOG_2PI, VAE
-from ..posterior import model_log_prob_and_grad
-from .chains import start_chains
-from .importance import log_mean_exp
+from vae_core import hmc
+from vae_core.log_joint import model_log_prob_and_grad
+from vae_core.marginal_likelihood.chains import start_chains
+from vae_core.marginal_likelihood.importance import log_mean_exp
+from vae_core.model import LOG_2PI, VAE
 
 DENSITIES = ("gaussian", "kde")
 RELIABLE_BELOW = 5  # latent dimensions; the paper's own limit

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from ..model import VAE
-from ..posterior import decoder_layers, log_likelihood_table
+from vae_core.log_joint import decoder_layers, log_likelihood_table
+from vae_core.model import VAE
 
 CHAIN_STARTS = ("resampled", "encoder", "prior")
 N_CANDIDATES = 1_000

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from .. import hmc
-from ..model import VAE
-from ..posterior import model_log_prob_and_grad
-from .chains import start_chains
+from vae_core import hmc
+from vae_core.log_joint import model_log_prob_and_grad
+from vae_core.marginal_likelihood.chains import start_chains
+from vae_core.model import VAE
 
 CHUNK_ROWS = 500  # (datapoint, sample) pairs at a time, so that activations stay in cache
 

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from ..model import VAE, standard_normal_log_prob
-from ..posterior import decoder_layers, log_likelihood_table
+from vae_core.log_joint import decoder_layers, log_likelihood_table
+from vae_core.model import VAE, standard_normal_log_prob
 
 BLOCK = 2_000  # grid points at a time
 

@@ -1,0 +1,1 @@
+"""The machinery of the book: command line, notebooks, figures, verdicts, the build."""

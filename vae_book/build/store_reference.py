@@ -1,0 +1,50 @@
+"""Copies finished runs from the user's cache into book/reference, as they are committed.
+
+    python -m vae_book.build.store_reference SWEEP.yaml [--weights aevb] [--weights mcem]
+
+Weights are kept for the named algorithms only, in half precision: the figures that need them draw
+pictures, and the numbers of a run are in its run.json.
+"""
+
+import shutil
+from pathlib import Path
+
+import click
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from vae_core.runs import cache_dir, reference_dir
+from vae_core.runs.sweep import configs_of
+from vae_core.runs.trainer import write_tensors
+
+
+def copy_run(source: Path, target: Path, *, weights: bool) -> int:
+    """Copies one run; returns its size in bytes."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / "run.json", target / "run.json")
+    stored = target / "model.safetensors"
+    stored.unlink(missing_ok=True)
+    if weights:
+        tensors = load_file(source / "model.safetensors")
+        write_tensors(stored, {name: t.to(torch.float16) for name, t in tensors.items()}, {})
+    return sum(path.stat().st_size for path in target.iterdir())
+
+
+@click.command()
+@click.argument("sweep_file", type=click.Path(exists=True, path_type=Path))
+@click.option("--weights", multiple=True, help="Algorithm whose weights are kept; repeatable.")
+def main(sweep_file: Path, weights: tuple[str, ...]) -> None:
+    """Copies the finished runs of SWEEP_FILE into book/reference; names those still missing."""
+    for config in configs_of(yaml.safe_load(sweep_file.read_text())["sweep"]):
+        source = cache_dir() / "runs" / config.key
+        if (source / "run.json").exists():
+            keep = config.algorithm in weights
+            size = copy_run(source, reference_dir() / config.key, weights=keep)
+            click.echo(f"{config.key}: {size / 1e6:.2f} MB")
+        elif not (reference_dir() / config.key / "run.json").exists():
+            click.echo(f"{config.key}: not trained yet")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""The command `vae-core`: data sets, runs, sweeps and notebooks.
+
+What a command needs is imported when it runs, so that `--help` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vae_book._options import NONE, RunCommand
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+
+
+class PackageGroup(click.Group):
+    """Turns the package's own errors into one message, and Ctrl-C into exit status 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(
+                "\nInterrupted. Progress is checkpointed: "
+                "the same command continues where this one stopped.",
+                err=True,
+            )
+            ctx.exit(INTERRUPTED)
+        except (ValueError, LookupError, OSError, RuntimeError) as error:
+            status = _status_of(error)
+            if status is None or ctx.params.get("debug"):
+                raise
+            failure = click.ClickException(_message(error))
+            failure.exit_code = status
+            raise failure from error
+
+
+def _status_of(error: Exception) -> int | None:
+    """Exit status for an error that is the user's or the machine's; None for one of ours."""
+    from vae_core.data.files import DataNotFound
+
+    if isinstance(error, click.exceptions.Exit):
+        return None
+    if isinstance(error, ValueError | DataNotFound):
+        return BAD_INPUT
+    if isinstance(error, LookupError) and not isinstance(error, KeyError | IndexError):
+        return BAD_INPUT  # a run that is not stored, or stored without weights
+    if isinstance(error, OSError) or type(error).__name__ in (
+        "NotebookFailed",
+        "BrokenProcessPool",
+    ):
+        return 1  # a full disk, a failing cell, a worker killed for lack of memory
+    return None
+
+
+def _message(error: Exception) -> str:
+    """The text of an error; pydantic's in one line for each field."""
+    if not hasattr(error, "errors"):
+        return str(error)
+    lines = []
+    for detail in error.errors(include_url=False):
+        field = ".".join(map(str, detail["loc"]))
+        where = f"{field}={detail['input']!r}: " if field else ""
+        lines.append(where + detail["msg"].removeprefix("Value error, "))
+    return "\n".join(lines)
+
+
+@click.group("vae-core", cls=PackageGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vae_core", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+def cli(debug: bool) -> None:
+    """Auto-Encoding Variational Bayes: data sets, runs, sweeps and notebooks."""
+
+
+@cli.group()
+def data() -> None:
+    """The data sets and their files (folder: VAE_CORE_DATA, else the user's cache)."""
+
+
+@data.command("status")
+def data_status() -> None:
+    """Tell what is where, and whether it is the published file."""
+    from vae_core.data import data_folder, status
+
+    click.echo(f"data folder: {data_folder()}")
+    for line in status():
+        place = "" if line.path is None else f"{line.path}  "
+        click.echo(f"{line.dataset:9} {line.state:9} {place}({line.message})")
+
+
+@data.command("fetch")
+@click.argument("names", nargs=-1)
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def data_fetch(names: tuple[str, ...], quiet: bool) -> None:
+    """Download what is missing of the data sets NAMES (default: all), and check the rest."""
+    from vae_core.data import DATASETS, data_folder, fetch
+
+    files = fetch(names or tuple(DATASETS), progress=not quiet)
+    click.echo(f"{len(files)} files verified in {data_folder()}")
+
+
+@cli.command(cls=RunCommand)
+@click.option("--retrain", metavar="KEY", help="Take the settings of a stored run and train it.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def run(retrain: str | None, quiet: bool, **fields: Any) -> None:
+    """Train one run, or find it if it is stored, and tell its bounds.
+
+    A run that was stopped goes on from its last checkpoint.
+    """
+    from vae_core.runs import get_or_run
+    from vae_core.runs.config import RunConfig
+
+    given = {n: None if v is NONE else v for n, v in fields.items() if v is not None}
+    if retrain is not None and given:
+        raise click.UsageError("--retrain takes all settings from the stored run; give no others")
+    config = RunConfig(**given) if retrain is None else _stored([retrain])[0].config
+    finished = get_or_run(config, weights=retrain is not None, progress=not quiet)
+    click.echo(_summary(finished))
+    click.echo(finished.path)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--jobs", "-j", default=1, show_default=True, help="Runs side by side, one thread each."
+)
+@click.option("--dry-run", is_flag=True, help="List the runs, stored or not; train none.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def sweep(file: Path, jobs: int, dry_run: bool, quiet: bool) -> None:
+    """Train every run of the `sweep:` section of a parameter file, the longest first."""
+    from vae_book.params import load_params
+    from vae_core.runs import find_run
+    from vae_core.runs.sweep import configs_of
+    from vae_core.runs.sweep import sweep as train_all
+
+    configs = configs_of(load_params(file).sweep)
+    if not configs:
+        raise click.UsageError(f"{file} has no runs under `sweep:`")
+    if dry_run:
+        for config in configs:
+            click.echo(f"{config.key:44} {'stored' if find_run(config) else 'to train'}")
+        return
+    for finished in train_all(configs, jobs, progress=not quiet):
+        click.echo(_summary(finished))
+
+
+@cli.command()
+@click.argument("keys", nargs=-1)
+@click.option(
+    "--fraction", default=0.01, show_default=True, help="How much of each run is trained again."
+)
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def verify(keys: tuple[str, ...], fraction: float, quiet: bool) -> None:
+    """Train the first part of stored runs again and compare it with their curves.
+
+    KEYS are those of `vae-core runs`; default: every run under book/reference. The exit status is
+    1 if a run does not follow from this code.
+    """
+    from vae_core.runs import all_runs, reference_dir
+    from vae_core.runs.verify import verify as verify_run
+
+    reference = reference_dir().resolve()
+    chosen = _stored(keys) or [r for r in all_runs() if r.path.resolve().parent == reference]
+    if not chosen:
+        raise ValueError(f"there are no runs in {reference}; name some of `vae-core runs`")
+    verdicts = []
+    for stored in chosen:
+        verdicts.append(verify_run(stored, fraction, progress=not quiet))
+        click.echo(str(verdicts[-1]))
+    if not all(verdict.ok for verdict in verdicts):
+        sys.exit(1)
+
+
+@cli.command("runs")
+def list_runs() -> None:
+    """List the stored runs: samples, final bounds in nats, whether weights are stored."""
+    from vae_core.runs import all_runs
+
+    stored = all_runs()
+    for one in stored:
+        click.echo(_summary(one))
+    if not stored:
+        click.echo("no runs are stored yet", err=True)
+
+
+@cli.command()
+@click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-p",
+    "pairs",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter; the value is YAML: -p latent_dims '[2, 50]'.",
+)
+@click.option(
+    "-y",
+    "params_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A parameter file of the book, such as book/params/smoke.yaml.",
+)
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="OUT",
+    help="The executed notebook.  [default: NAME-executed.ipynb]",
+)
+@click.option("--list", "list_only", is_flag=True, help="List the parameters; execute nothing.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def execute(
+    notebook: Path,
+    pairs: tuple[tuple[str, str], ...],
+    params_file: Path | None,
+    output: Path | None,
+    list_only: bool,
+    quiet: bool,
+) -> None:
+    """Execute NOTEBOOK with other parameters; names and types are checked first."""
+    from vae_book.notebooks import declared_parameters
+    from vae_book.notebooks import execute as execute_notebook
+    from vae_book.params import parse_yaml
+
+    if list_only:
+        for parameter in declared_parameters(notebook).values():
+            click.echo(f"{parameter.name}: {parameter.type} = {parameter.default}")
+        return
+    values = {name: parse_yaml(value, f"-p {name}") for name, value in pairs}
+    path = execute_notebook(notebook, output, values, params_file=params_file, progress=not quiet)
+    click.echo(path)
+
+
+@cli.command()
+@click.argument("keys", nargs=-1)
+def explorer(keys: tuple[str, ...]) -> None:
+    """Export stored runs with two latent dimensions for the book's latent explorer.
+
+    Without KEYS: the longest stored AEVB run of each data set that has weights.
+    """
+    from vae_book.explorer import export, longest_runs
+
+    for finished in _stored(keys) if keys else longest_runs():
+        click.echo(f"{finished.key} -> {export(finished)}")
+
+
+def _stored(keys: tuple[str, ...] | list[str]) -> list[Any]:
+    """The stored runs of these keys, or a ValueError with the nearest key."""
+    from vae_book.params import nearest
+    from vae_core.runs import all_runs
+
+    stored = {run.key: run for run in all_runs()}
+    for key in keys:
+        if key not in stored:
+            raise ValueError(f"no stored run has the key {key!r}; {nearest(key, stored)}")
+    return [stored[key] for key in keys]
+
+
+def _summary(finished: Any) -> str:
+    """One line on a run: key, samples, bounds in nats per datapoint."""
+    curve = finished.curve
+    weights = "weights" if finished.has_weights else "curve only"
+    return (
+        f"{finished.key:44} {curve['samples'][-1]:>12,.0f} samples  "
+        f"train {curve['train_bound'][-1]:9.2f}  test {curve['test_bound'][-1]:9.2f}  {weights}"
+    )
+
+
+def main() -> None:
+    """Entry point of the command `vae-core`."""
+    sys.exit(cli(prog_name="vae-core"))
+
+
+if __name__ == "__main__":
+    main()

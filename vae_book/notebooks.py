@@ -1,0 +1,205 @@
+"""Execution of the book's notebooks with other parameters.
+
+papermill only warns about a parameter that a notebook does not declare, and takes a value of any
+type. Here both are refused before a kernel starts (see `vae_book.declared`).
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from vae_book.declared import Parameter, check_values, declared_parameters
+from vae_book.params import ParameterError, Params, load_params, nearest
+
+__all__ = [
+    "NotebookFailed",
+    "Parameter",
+    "ParameterError",
+    "Params",
+    "book_of",
+    "check_params",
+    "declared_parameters",
+    "execute",
+    "load_params",
+    "parameters_for",
+]
+
+_DISPLAY_TAGS = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
+
+
+class NotebookFailed(RuntimeError):
+    """A cell of a notebook raised an error, or its kernel died."""
+
+
+def parameters_for(notebook: str | Path, params: Params) -> dict[str, Any]:
+    """What a parameter file says for one notebook, checked; parameters of others are left out.
+
+    Raises:
+        ParameterError: a value of the wrong type, or a name under `notebooks:` for this very
+            notebook that it does not declare.
+    """
+    declared = declared_parameters(notebook)
+    chosen = {name: value for name, value in params.values.items() if name in declared}
+    for key, values in params.notebooks.items():
+        if _is_named(Path(notebook), key):
+            chosen |= values
+    return check_values(notebook, chosen)
+
+
+def check_params(params: Params, notebooks: Iterable[str | Path]) -> None:
+    """Refuses names in a parameter file that none of the notebooks declares.
+
+    Raises:
+        ParameterError: names the parameter or notebook, and the nearest one that exists.
+    """
+    notebooks = [Path(notebook) for notebook in notebooks]
+    known = {name for notebook in notebooks for name in declared_parameters(notebook)}
+    for name in params.values:
+        if name not in known:
+            raise ParameterError(
+                f"{params.source}: no notebook declares a parameter {name!r}; "
+                f"{nearest(name, known)}"
+            )
+    for key in params.notebooks:
+        if not any(_is_named(notebook, key) for notebook in notebooks):
+            names = ["/".join(n.with_suffix("").parts[-2:]) for n in notebooks]
+            raise ParameterError(
+                f"{params.source}: notebooks: there is no notebook {key!r}; {nearest(key, names)}"
+            )
+
+
+def execute(
+    notebook: str | Path,
+    output: str | Path | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    params_file: str | Path | None = None,
+    progress: bool = True,
+) -> Path:
+    """Executes a notebook with parameters, in the Python that runs this, and returns the output.
+
+    Args:
+        notebook: the notebook; its folder is the working directory of its kernel.
+        output: where the executed notebook goes, whole or not at all; may be the notebook itself.
+            Default: `<name>-executed.ipynb` in the current directory.
+        parameters: values by name; they go before those of the file.
+        params_file: a parameter file of the whole book (see `vae_book.params`).
+        progress: shows a bar over the cells, and what the cells write to stderr.
+
+    Raises:
+        ParameterError: an unknown name or a value of the wrong type; no kernel was started.
+        NotebookFailed: a cell failed. What was executed is left in `<output>.failed.ipynb`.
+    """
+    notebook = Path(notebook).resolve()
+    output = Path(output or f"{notebook.stem}-executed.ipynb").resolve()
+    values = {}
+    if params_file is not None:
+        params = load_params(params_file)
+        check_params(params, book_of(notebook))
+        values = parameters_for(notebook, params)
+    values |= check_values(notebook, parameters or {})
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".execute-", dir=output.parent) as folder:
+        temporary = Path(folder) / output.name
+        failed = output.with_suffix(".failed.ipynb")
+        try:
+            _run(notebook, temporary, values, progress)
+        except NotebookFailed as error:
+            os.replace(temporary, failed)
+            raise NotebookFailed(f"{error}\nWhat was executed is in {failed}") from error.__cause__
+        _strip(temporary, values)
+        os.replace(temporary, output)
+    failed.unlink(missing_ok=True)
+    return output
+
+
+def _run(notebook: Path, output: Path, values: dict[str, Any], progress: bool) -> None:
+    """Executes by papermill; the output is written even where a cell fails."""
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import execute_notebook
+    from papermill.iorw import load_notebook_node
+
+    from vae_book._kernel import ThisPythonKernelManager
+
+    node = _inject(load_notebook_node(str(notebook)), values)
+    nbformat.write(node, output)
+    try:
+        execute_notebook(
+            node,
+            str(output),
+            kernel_name="python3",
+            language="python",
+            kernel_manager_class=ThisPythonKernelManager,
+            progress_bar=progress,
+            stderr_file=sys.stderr if progress else None,
+            # papermill's own `cwd` changes the directory of this process, for every thread of it
+            resources={"metadata": {"path": str(notebook.parent)}},
+        )
+    except PapermillExecutionError as error:
+        own = [not _is_injected(cell) for cell in node.cells]
+        raise NotebookFailed(
+            f"{notebook}: cell {sum(own[: error.cell_index + 1])} of {sum(own)} failed, "
+            f"the one that begins `{error.source.strip().splitlines()[0]}`\n"
+            f"{error.ename}: {error.evalue}"
+        ) from error
+    except RuntimeError as error:  # nbclient's DeadKernelError, or no answer from a kernel
+        raise NotebookFailed(f"{notebook}: {error}") from error
+
+
+def _inject(node: nbformat.NotebookNode, values: dict[str, Any]) -> nbformat.NotebookNode:
+    """The notebook with papermill's cell of values, shown or hidden as the parameters are.
+
+    The cell of an earlier execution is dropped: what is not given has its default.
+    """
+    from papermill.parameterize import parameterize_notebook
+
+    node.cells = [cell for cell in node.cells if not _is_injected(cell)]
+    if not values:
+        return node
+    tags = [
+        tag
+        for cell in node.cells
+        if "parameters" in cell.metadata.get("tags", [])
+        for tag in cell.metadata.tags
+        if tag in _DISPLAY_TAGS
+    ]
+    node = parameterize_notebook(node, values, kernel_name="python3", language="python")
+    for cell in node.cells:
+        if _is_injected(cell):
+            cell.metadata["tags"] += tags
+    return node
+
+
+def _is_injected(cell: nbformat.NotebookNode) -> bool:
+    return "injected-parameters" in cell.metadata.get("tags", [])
+
+
+def _strip(output: Path, values: dict[str, Any]) -> None:
+    """Leaves no times and no paths of this machine in an executed notebook, only its values."""
+    node = nbformat.read(output, as_version=4)
+    node.metadata["papermill"] = {"parameters": values}
+    for cell in node.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.metadata.get("tags") == []:
+            del cell.metadata["tags"]
+    nbformat.write(node, output)
+
+
+def _is_named(notebook: Path, key: str) -> bool:
+    """Whether a key such as `figures/fig2_lower_bound` is the end of the notebook's path."""
+    key = Path(key.removesuffix(".ipynb"))
+    return notebook.resolve().with_suffix("").parts[-len(key.parts) :] == key.parts
+
+
+def book_of(notebook: Path) -> list[Path]:
+    """Every notebook of the book that a notebook belongs to; those beside it, outside a book."""
+    folder = next((p for p in reversed(notebook.parents) if p.name == "book"), None)
+    if folder is None:
+        return sorted(notebook.parent.glob("*.ipynb"))
+    return sorted(p for p in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)

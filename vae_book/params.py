@@ -1,0 +1,75 @@
+"""Parameter files (YAML): the values for the notebooks of the book, and the runs of a sweep.
+
+latent_dims: [2, 50]              # for every notebook that declares this parameter
+n_samples: 1_000_000
+notebooks:                        # for one notebook only
+  figures/fig2_lower_bound:
+    datasets: [freyface]
+sweep:                            # grids of RunConfig: a list stands for each of its values
+  - dataset: mnist
+    latent_dim: [3, 5, 10]
+    hidden: [500]                 # one value: `hidden` is itself a list
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+
+class ParameterError(ValueError):
+    """A parameter that no notebook declares, or a value of the wrong type."""
+
+
+class Params(NamedTuple):
+    """What a parameter file says; `vae_core.runs.sweep.configs_of` makes runs of `sweep`."""
+
+    source: str
+    values: dict[str, Any]
+    notebooks: dict[str, dict[str, Any]]
+    sweep: list[dict[str, Any]]
+
+
+def load_params(file: str | Path) -> Params:
+    """Reads a parameter file and checks its form; names are checked against notebooks later.
+
+    Raises:
+        ParameterError: not YAML, or a part that is not of the form above.
+    """
+    content = parse_yaml(Path(file).read_text(encoding="utf-8"), str(file))
+    content = _mapping({} if content is None else content, str(file))
+    notebooks = _mapping(content.pop("notebooks", None) or {}, f"{file}: notebooks")
+    for name, values in notebooks.items():
+        _mapping(values, f"{file}: notebooks: {name}")
+    sweep = content.pop("sweep", None) or []
+    if not isinstance(sweep, list):
+        raise ParameterError(f"{file}: sweep: expected a list of grids, found {sweep!r}")
+    for index, grid in enumerate(sweep, 1):
+        _mapping(grid, f"{file}: sweep: entry {index}")
+    return Params(str(file), content, notebooks, sweep)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """The value of a YAML text; ParameterError with the place where it is not YAML."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{source}: not valid YAML: {error}") from error
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a message on an unknown name: the nearest known one, or what there is."""
+    known = sorted(known)
+    match = difflib.get_close_matches(name, known, n=1)
+    if match:
+        return f"did you mean {match[0]!r}?"
+    more = ", ..." if len(known) > 12 else ""
+    return f"known: {', '.join(known[:12])}{more}" if known else "there are none"
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ParameterError(f"{where}: expected `name: value` lines, found {value!r}")
+    return value

@@ -1,0 +1,188 @@
+"""Pictures drawn by a model: manifolds, samples, reconstructions, walks and traversals."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_book.plots.style import (
+    CLASS_COLORS,
+    COLORS,
+    Figure,
+    Panel,
+    png_panel,
+    svg_panel,
+)
+from vae_core.data import DATASETS
+
+
+def image_grid(images: Tensor, image_shape, n_columns: int, gap: int = 0) -> np.ndarray:
+    """Images (n, D) as one picture, row by row, `gap` grey pixels apart, (height, width)."""
+    n_rows = -(-len(images) // n_columns)
+    height, width = image_shape
+    tiles = torch.full((n_rows * n_columns, height + gap, width + gap), 0.5)
+    tiles[: len(images), :height, :width] = images.detach().reshape(-1, height, width)
+    tiles = tiles.reshape(n_rows, n_columns, height + gap, width + gap).transpose(1, 2)
+    picture = tiles.reshape(n_rows * (height + gap), n_columns * (width + gap)).numpy()
+    return picture[: picture.shape[0] - gap, : picture.shape[1] - gap]
+
+
+def unit_square_latents(n: int) -> Tensor:
+    """n x n equally spaced points of the unit square through the inverse Gaussian CDF, (n*n, 2).
+
+    Row by row from the top: z_1 grows to the right, z_2 upwards (Appendix A).
+    """
+    positions = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    z = torch.special.ndtri(positions).float()
+    z2, z1 = torch.meshgrid(z.flip(0), z, indexing="ij")
+    return torch.stack([z1, z2], dim=-1).reshape(-1, 2)
+
+
+@torch.no_grad()
+def decode_means(run, z: Tensor) -> Tensor:
+    """Decoder means of a run's model at z, (n, D)."""
+    return run.model().decode(z).mean
+
+
+def _shape(run):
+    return run.config.spec.image_shape
+
+
+def _seam(run) -> int:
+    """Gap between pictures of a seamless grid: none, but strokes of tiny images would run on."""
+    return int(min(_shape(run)) < 16)
+
+
+def _title(run) -> str:
+    name = DATASETS[run.config.dataset].title
+    return f"{name}, <i>N</i><sub>z</sub> = {run.config.latent_dim}"
+
+
+def _words(run) -> str:
+    return f"{DATASETS[run.config.dataset].title}, {run.config.latent_dim} latent dimensions"
+
+
+def manifold_figure(runs, n: int = 20) -> Figure:
+    """Figure 4: the decoder means over the latent plane as one seamless picture a run."""
+    panels = []
+    for run in runs:
+        if run.config.latent_dim != 2:
+            raise ValueError(f"latent_dim={run.config.latent_dim}: a manifold needs 2 latents")
+        picture = image_grid(decode_means(run, unit_square_latents(n)), _shape(run), n, _seam(run))
+        alt = f"{n} by {n} pictures drawn by the decoder over the latent plane. {_words(run)}."
+        panels.append(png_panel(_title(run), picture, alt))
+    return Figure(panels, len(panels), narrow=1)
+
+
+@torch.no_grad()
+def draw_samples(run, n: int, *, pixels: bool = False, seed: int = 0) -> Tensor:
+    """n draws from a run's model, (n, D): decoder means at z ~ p(z), or pixels x ~ p(x|z)."""
+    generator = torch.Generator().manual_seed(seed)
+    model = run.model()
+    if pixels:
+        return model.sample(n, generator=generator).clamp(0, 1)
+    return model.decode(torch.randn(n, model.latent_dim, generator=generator)).mean
+
+
+def samples_figure(runs, n_rows: int = 10, n_columns: int = 10, *, pixels=False, seed=0) -> Figure:
+    """Figure 5: random samples, one seamless picture a run."""
+    kind = "pixels drawn from p(x|z)" if pixels else "decoder means at z drawn from the prior"
+    panels = []
+    for run in runs:
+        images = draw_samples(run, n_rows * n_columns, pixels=pixels, seed=seed)
+        alt = f"{n_rows * n_columns} random samples, {kind}. {_words(run)}."
+        picture = image_grid(images, _shape(run), n_columns, _seam(run))
+        panels.append(png_panel(_title(run), picture, alt))
+    return Figure(panels, min(len(panels), 4))
+
+
+@torch.no_grad()
+def reconstruction_figure(runs, images: Tensor) -> Figure:
+    """Test images (n, D) above their reconstructions, the decoder means at the mean of q(z|x)."""
+    panels = []
+    for run in runs:
+        model = run.model()
+        again = model.decode(model.encoder_params(images)[0]).mean
+        picture = image_grid(torch.cat([images, again]), _shape(run), len(images), gap=1)
+        alt = f"{len(images)} test images above their reconstructions. {_words(run)}."
+        panels.append(png_panel(_title(run), picture, alt))
+    return Figure(panels, 1, narrow=1)
+
+
+@torch.no_grad()
+def walk_figure(runs, images: Tensor, n_steps: int = 12) -> Figure:
+    """Straight walks in latent space from each image (n, D) to the next: one row a pair.
+
+    Images 2i and 2i + 1 are the ends of row i, shown outermost; between them stand the decoder
+    means along the line from one posterior mean to the other.
+    """
+    panels = []
+    for run in runs:
+        model = run.model()
+        z = model.encoder_params(images)[0]
+        t = torch.linspace(0, 1, n_steps)[:, None]
+        rows = []
+        for i in range(0, len(images) - 1, 2):
+            walk = model.decode((1 - t) * z[i] + t * z[i + 1]).mean
+            rows.append(torch.cat([images[i : i + 1], walk, images[i + 1 : i + 2]]))
+        picture = image_grid(torch.cat(rows), _shape(run), n_steps + 2, gap=1)
+        alt = f"{len(rows)} walks between two test images, {n_steps} steps each. {_words(run)}."
+        panels.append(png_panel(_title(run), picture, alt))
+    return Figure(panels, 1, narrow=1)
+
+
+def active_dimensions(run, n: int) -> list[int]:
+    """The n latent dimensions that change the picture most as they go from -2 to 2, best first."""
+    dim = run.config.latent_dim
+    ends = torch.cat([2 * torch.eye(dim), -2 * torch.eye(dim)])
+    low, high = decode_means(run, ends).chunk(2)
+    return (high - low).abs().sum(-1).argsort(descending=True)[:n].tolist()
+
+
+def traversal_figure(runs, n_dims: int = 10, n_steps: int = 12, reach: float = 2.5) -> Figure:
+    """One latent dimension a row, from -reach to reach with the others at zero."""
+    panels = []
+    for run in runs:
+        dims = active_dimensions(run, min(n_dims, run.config.latent_dim))
+        z = torch.zeros(len(dims), n_steps, run.config.latent_dim)
+        for row, dim in enumerate(dims):
+            z[row, :, dim] = torch.linspace(-reach, reach, n_steps)
+        picture = image_grid(decode_means(run, z.flatten(0, 1)), _shape(run), n_steps, gap=1)
+        alt = f"The effect of {len(dims)} latent dimensions, one a row. {_words(run)}."
+        panels.append(png_panel(_title(run), picture, alt))
+    return Figure(panels, len(panels), narrow=1)
+
+
+def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure:
+    """The encoded test set in the latent plane, (n, 2), coloured by class where there are any."""
+    z = latents.numpy()
+    radius = float(np.abs(z).max()) * 1.05
+    size = float(np.clip(2500 / len(z), 1.5, 6))
+
+    def draw(axes):
+        axes.set(xlim=(-radius, radius), ylim=(-radius, radius), aspect="equal")
+        axes.set(xlabel="z$_1$", ylabel="z$_2$")
+        style = dict(s=size, linewidths=0, alpha=0.8, rasterized=len(z) > 500)
+        if labels is None:
+            axes.scatter(*z.T, color=COLORS["aevb"], **style)
+            return
+        for label in labels.unique().tolist():
+            cloud = z[labels.numpy() == label]
+            axes.scatter(*cloud.T, color=CLASS_COLORS[label % 10], **style)
+            box = dict(boxstyle="circle,pad=0.15", fc="white", ec=CLASS_COLORS[label % 10], lw=1)
+            spot = np.median(cloud, axis=0)
+            axes.annotate(label, spot, ha="center", va="center", color="black", bbox=box)
+
+    alt = f"{len(z)} encoded test images in the latent plane. {_words(run)}."
+    panel = svg_panel(_title(run), draw, alt, size=(440, 440))
+    return Figure([panel], 1, narrow=1)
+
+
+def beside(*figures: Figure) -> Figure:
+    """The panels of several figures side by side in one figure; on a phone one below the other."""
+    panels: list[Panel | str] = [panel for figure in figures for panel in figure.panels]
+    return Figure(panels, len(panels), narrow=1)
+
+
+def stacked(*figures: Figure) -> Figure:
+    """The panels of several figures one below the other in one figure."""
+    return Figure([panel for figure in figures for panel in figure.panels], 1, narrow=1)

@@ -1,0 +1,232 @@
+"""Tables of Figure 3: end values beside the paper's, the bracket of estimators, their bias."""
+
+import math
+import warnings
+
+import numpy as np
+import torch
+
+from vae_book.plots import paper
+from vae_book.plots.style import NAMES
+from vae_book.plots.tables import Table, _nats
+from vae_core.linear_gaussian import exact_log_marginal, linear_gaussian
+from vae_core.marginal_likelihood import log_marginal
+from vae_core.runs import metrics as evaluations
+
+SPLITS = ("train", "test")
+APPENDIX_D_READINGS = {
+    "Gaussian": {},
+    "kernel density": {"density": "kde"},
+    "one chain split": {"split_half": True},
+}
+
+
+def paper_curve(run, split: str):
+    """The curve of Figure 3 that a run reproduces, or None: MNIST, 3 latents, 100 hidden units."""
+    config = run.config
+    if (config.dataset, config.latent_dim, config.hidden) != ("mnist", 3, (100,)):
+        return None
+    return paper.fig3_curve(config.n_train, config.algorithm, split)
+
+
+def end_of(run, split: str) -> tuple[float, float, float]:
+    """Where the shorter of the paper's curve and ours ends: (samples, the paper's value, ours).
+
+    Values in nats; the paper's is nan where it drew no such curve.
+    """
+    curve, end = paper_curve(run, split), float(run.curve["samples"][-1])
+    theirs = math.nan
+    if curve is not None:
+        end = min(end, float(np.max(curve.samples)))
+        theirs = float(curve.at(end))
+    return end, theirs, run.at(end, f"{split}_log_marginal")
+
+
+def end_values(runs, n_points: int = evaluations.N_POINTS) -> list[dict]:
+    """For each run and split: the paper's last value that our run covers, ours there, and more.
+
+    "ours" is read off our own curve at the same sample count; "stderr" is the standard error of
+    the estimate of the finished model.
+    """
+    rows = []
+    for run in runs:
+        for split in SPLITS:
+            samples, theirs, ours = end_of(run, split)
+            stored = evaluations.mean_log_marginal(run, split, "hmc_density", n_points)
+            rows.append(
+                {
+                    "run": run,
+                    "split": split,
+                    "samples": samples,
+                    "paper": theirs,
+                    "ours": ours,
+                    "stderr": stored["stderr"],
+                }
+            )
+    return rows
+
+
+def end_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
+    """End values of Figure 3: the paper's, ours, the difference, our standard error."""
+    header = [
+        "<i>N</i><sub>train</sub>",
+        "<i>N</i><sub>z</sub>",
+        "Algorithm",
+        "Split",
+        "million samples",
+    ]
+    header += ["paper", "ours", "difference", "standard error"]
+    rows = [
+        [
+            *_labels(row["run"]),
+            row["split"],
+            f"{row['samples'] / 1e6:.1f}",
+            _nats(row["paper"]),
+            _nats(row["ours"]),
+            _nats(row["ours"] - row["paper"], signed=True),
+            f"{row['stderr']:.3f}",
+        ]
+        for row in end_values(runs, n_points)
+    ]
+    return Table(header, rows, "End values of Figure 3 beside the paper's, in nats", 4)
+
+
+def reading_table(runs) -> Table:
+    """Readings of Figure 3 (steps, prior): mean distance to the paper's curves, in nats.
+
+    Runs are compared within each experiment (N_train, algorithm), at the sample counts at which
+    the most coarsely evaluated one was evaluated and the paper printed a value.
+    """
+    experiments: dict[tuple, list] = {}
+    for run in runs:
+        if paper_curve(run, "test") is not None and "test_log_marginal" in run.curve:
+            experiments.setdefault((run.config.n_train, run.config.algorithm), []).append(run)
+    rows = []
+    for key in sorted(experiments):
+        found = [(_distance(run, _counts(experiments[key])), run) for run in experiments[key]]
+        for distance, run in sorted(found, key=lambda pair: pair[0]):
+            config = run.config
+            reading = [f"{config.step_size:g}", str(config.adagrad_warmup)]
+            reading.append("none" if config.prior_sd is None else f"{config.prior_sd:g}")
+            n_train, _, name = _labels(run)
+            length = f"{config.n_samples / 1e6:g}"
+            rows.append([n_train, name, *reading, _nats(distance), length])
+    header = ["<i>N</i><sub>train</sub>", "Algorithm"]
+    header += ["step size", "accumulating minibatches", "prior's sd"]
+    header += ["distance to the paper", "million samples"]
+    return Table(header, rows, "Readings of Figure 3, nearest to the paper first, in nats", 2)
+
+
+def _counts(runs) -> np.ndarray:
+    """Sample counts at which runs of one experiment are compared with the paper."""
+    coarsest = min(runs, key=lambda run: (run.config.evals_per_decade, run.config.n_samples))
+    until = min(run.curve["samples"][-1] for run in runs)
+    first = max(
+        curve.samples[curve.in_axes][0]
+        for curve in (paper_curve(coarsest, split) for split in SPLITS)
+    )
+    counts = np.asarray(coarsest.curve["samples"], float)
+    return counts[(counts >= first) & (counts <= until)]
+
+
+def _distance(run, counts: np.ndarray) -> float:
+    """Mean absolute difference over both splits; nan where the paper printed nothing."""
+    differences = [
+        run.at(count, f"{split}_log_marginal") - float(paper_curve(run, split).at(count))
+        for split in SPLITS
+        for count in counts
+    ]
+    known = np.abs([d for d in differences if math.isfinite(d)])
+    return float(known.mean()) if len(known) else math.nan
+
+
+def _labels(run) -> tuple[str, str, str]:
+    return f"{run.config.n_train:,}", str(run.config.latent_dim), NAMES[run.config.algorithm]
+
+
+def bracket_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
+    """The finished models by three estimators; importance sampling and AIS err low, D high."""
+    header = ["<i>N</i><sub>train</sub>", "<i>N</i><sub>z</sub>", "Algorithm", "Split"]
+    header += ["importance sampling", "annealed", "Appendix D", "bracket"]
+    rows = []
+    for run in runs:
+        for split in SPLITS:
+            values = [
+                evaluations.mean_log_marginal(run, split, method, n_points)
+                for method in ("importance_sampling", "ais", "hmc_density")
+            ]
+            shown = [f"{_nats(v['mean'])} ± {v['stderr']:.3f}" for v in values]
+            width = f"{values[2]['mean'] - values[0]['mean']:+.2f}".replace("-", "−")
+            rows.append([*_labels(run), split, *shown, width])
+    return Table(header, rows, "log p(x) of the finished models by three estimators, in nats", 4)
+
+
+def known_answer_errors(latent_dim: int, n_points: int = 200, n_samples: int = 50) -> dict:
+    """Error of each reading of Appendix D where log p(x) is known: {name: (mean, stderr)}.
+
+    The model is probabilistic PCA with 50 pixels, the data are its own.
+    """
+    generator = torch.Generator().manual_seed(latent_dim)
+    model = linear_gaussian(50, latent_dim, generator=generator)
+    z = torch.randn(n_points, latent_dim, generator=generator, dtype=torch.float64)
+    noise = torch.randn(n_points, 50, generator=generator, dtype=torch.float64)
+    x = model.sample_given(z, noise).detach()
+    exact = exact_log_marginal(model, x)
+    results = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is unreliable is what is measured
+        for name, options in APPENDIX_D_READINGS.items():
+            try:
+                estimate = log_marginal(
+                    model, x, "hmc_density", n_samples, generator=generator, n_burnin=60, **options
+                )
+            except ValueError:  # too few samples for so many dimensions
+                results[name] = (math.nan, math.nan)
+                continue
+            error = estimate - exact
+            results[name] = error.mean().item(), error.std().item() / math.sqrt(n_points)
+    return results
+
+
+def known_answer_table(latent_dims) -> Table:
+    """Bias of Appendix D by latent dimension on models whose log p(x) is known."""
+    rows = []
+    for latent_dim in latent_dims:
+        errors = known_answer_errors(latent_dim).values()
+        rows.append([str(latent_dim), *(_with_error(*error) for error in errors)])
+    header = ["<i>N</i><sub>z</sub>", *APPENDIX_D_READINGS]
+    return Table(header, rows, "Mean error of Appendix D on probabilistic PCA, in nats")
+
+
+def _with_error(mean: float, stderr: float) -> str:
+    if not math.isfinite(mean):
+        return "refused"
+    return f"{mean:+.2f} ± {stderr:.2f}".replace("-", "−")
+
+
+def sandwich_table(runs) -> Table:
+    """Appendix D and importance sampling inside or outside the BDMC sandwich, trained decoders."""
+    header = ["<i>N</i><sub>z</sub>", "hidden", "lower", "upper", "importance sampling"]
+    header += ["Appendix D", "error of Appendix D"]
+    rows = []
+    for run in runs:
+        found = evaluations.appendix_d_bias(run)
+        middle = 0.5 * (found["lower"] + found["upper"])
+        names = ("lower", "upper", "importance_sampling", "hmc_density")
+        error = f"{found['hmc_density'] - middle:+.2f}".replace("-", "−")
+        hidden = ", ".join(map(str, run.config.hidden))
+        rows.append([str(run.config.latent_dim), hidden, *(_nats(found[n]) for n in names), error])
+    return Table(header, rows, "Appendix D against a BDMC sandwich on simulated data, in nats", 2)
+
+
+def decoders_for_bias(runs, latent_dims) -> list:
+    """The longest AEVB run with weights for each latent dimension, a Bernoulli decoder."""
+    best = {}
+    for run in runs:
+        config = run.config
+        suits = config.algorithm == "aevb" and config.likelihood == "bernoulli" and run.has_weights
+        if suits and config.dataset == "mnist" and config.latent_dim in latent_dims:
+            other = best.get(config.latent_dim)
+            if other is None or config.n_samples > other.config.n_samples:
+                best[config.latent_dim] = run
+    return [best[latent_dim] for latent_dim in sorted(best)]

@@ -1,0 +1,15 @@
+from . import hmc as hmc
+from .data import Dataset as Dataset
+from .data import load_dataset as load_dataset
+from .estimators import importance_weighted_bound as importance_weighted_bound
+from .estimators import kl_to_standard_normal as kl_to_standard_normal
+from .estimators import score_function_surrogate as score_function_surrogate
+from .estimators import sgvb_a as sgvb_a
+from .estimators import sgvb_b as sgvb_b
+from .marginal_likelihood import log_marginal as log_marginal
+from .model import VAE as VAE
+from .runs import Run as Run
+from .runs import RunConfig as RunConfig
+from .runs import all_runs as all_runs
+from .runs import find_run as find_run
+from .runs import get_or_run as get_or_run

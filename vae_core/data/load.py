@@ -1,0 +1,278 @@
+"""Data sets of the paper, MNIST and Frey Face, and a small one that needs no download, digits.
+
+A data set is held as whole uint8 tensors, one image a row; a minibatch is an `index_select`, and
+the pixels are divided by `levels` when they are used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vae_core.data.files import (
+    DataCorrupt,
+    DataNotFound,
+    RemoteFile,
+    data_folder,
+    extract,
+    find,
+    obtain,
+)
+from vae_core.data.registry import DATASETS, DatasetSpec, dataset_spec
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "DATASETS",
+    "DataCorrupt",
+    "DataNotFound",
+    "Dataset",
+    "DatasetSpec",
+    "FileStatus",
+    "data_folder",
+    "dataset_spec",
+    "fetch",
+    "load_dataset",
+    "status",
+]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images as uint8 rows, (N, D), with their labels where the data set has any.
+
+    `train`, `valid` and `test` are float32 pixels in [0, 1], computed anew at each access.
+    """
+
+    name: str
+    image_shape: tuple[int, int]
+    levels: int
+    train_bytes: torch.Tensor
+    valid_bytes: torch.Tensor
+    test_bytes: torch.Tensor
+    train_labels: torch.Tensor | None = None
+    valid_labels: torch.Tensor | None = None
+    test_labels: torch.Tensor | None = None
+
+    @property
+    def data_dim(self) -> int:
+        """Number of pixels of an image."""
+        return self.image_shape[0] * self.image_shape[1]
+
+    @property
+    def train(self) -> torch.Tensor:
+        """Training images, float32 in [0, 1], (N, D)."""
+        return self.train_bytes.float() / self.levels
+
+    @property
+    def valid(self) -> torch.Tensor:
+        """Validation images, float32 in [0, 1]; none but for MNIST, (N, D)."""
+        return self.valid_bytes.float() / self.levels
+
+    @property
+    def test(self) -> torch.Tensor:
+        """Test images, float32 in [0, 1], (N, D)."""
+        return self.test_bytes.float() / self.levels
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the pixels and labels of all three parts, in their order."""
+        digest = hashlib.sha256(f"{self.name} {self.image_shape} {self.levels}".encode())
+        for part in ("train", "valid", "test"):
+            for tensor in (getattr(self, f"{part}_bytes"), getattr(self, f"{part}_labels")):
+                if tensor is not None:
+                    digest.update(f"{part} {tuple(tensor.shape)}".encode())
+                    digest.update(tensor.contiguous().numpy())
+        return digest.hexdigest()
+
+
+def load_dataset(
+    name: str,
+    *,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    binarize: bool = False,
+    split_seed: int = 0,
+    progress: bool = True,
+) -> Dataset:
+    """Reads a data set, after downloading it if its files are not in the data folder.
+
+    MNIST: the first 50,000 images of its training set are for training, as in the paper, the
+    other 10,000 for validation; 10,000 test images. Frey Face: 1,965 frames of a film, shuffled
+    by `split_seed`; the last `n_test` (default 365) are for test, as many of the others as asked
+    for training. Digits: the same with 297 of 1,797 for test.
+
+    Args:
+        name: "mnist", "freyface" or "digits".
+        n_train: number of training images, the first ones; default all. A smaller training set is
+            part of a larger one.
+        n_test: number of test images; default all of them (MNIST), 365 (Frey Face), 297 (digits).
+        binarize: replaces each pixel by a Bernoulli draw with its value as probability, the same
+            draw each time.
+        split_seed: seed of the shuffle of Frey Face and digits; MNIST comes with its own split.
+
+    Raises:
+        ValueError: an unknown name, or more images than there are.
+        DataNotFound: a file is missing and cannot be downloaded.
+        DataCorrupt: a file is not the published one.
+    """
+    import torch
+
+    spec = dataset_spec(name)
+    n_train, n_test = _sizes(spec, n_train, n_test, split_seed)
+    if spec.fixed_split:
+        train, valid, test = _read_mnist(spec, progress)
+    else:
+        images = _read_freyface(spec, progress) if name == "freyface" else _read_digits()
+        order = np.random.RandomState(split_seed).permutation(spec.n_pool)
+        train, valid, test = (images[order[part]] for part in _cuts(spec.n_pool, n_test))
+    parts = {"train": train[:n_train], "valid": valid, "test": test[:n_test]}
+    tensors = {}
+    for seed, (part, images) in enumerate(parts.items()):
+        pixels = _bernoulli(images.pixels, spec.levels, seed) if binarize else images.pixels
+        tensors[f"{part}_bytes"] = torch.from_numpy(pixels)
+        if images.labels is not None:
+            tensors[f"{part}_labels"] = torch.from_numpy(images.labels)
+    return Dataset(name, spec.image_shape, 1 if binarize else spec.levels, **tensors)
+
+
+def fetch(names: Iterable[str] = tuple(DATASETS), *, progress: bool = True) -> list[Path]:
+    """Downloads what is missing of the named data sets and checks what is there.
+
+    Raises:
+        ValueError, DataNotFound, DataCorrupt: as `load_dataset`.
+    """
+    files = [file for name in names for file in dataset_spec(name).files]
+    return [obtain(file, data_folder(), progress=progress) for file in files]
+
+
+class FileStatus(NamedTuple):
+    """State of one file: "ok", "missing", "corrupt", or "embedded" for a set without files."""
+
+    dataset: str
+    path: Path | None
+    state: str
+    message: str
+
+
+def status() -> list[FileStatus]:
+    """The state of every file of every data set; downloads nothing."""
+    folder = data_folder()
+    return [
+        line
+        for spec in DATASETS.values()
+        for line in (
+            [_file_status(file, folder) for file in spec.files]
+            or [FileStatus(spec.name, None, "embedded", "comes with scikit-learn")]
+        )
+    ]
+
+
+def _file_status(file: RemoteFile, folder: Path) -> FileStatus:
+    try:
+        path = find(file, folder)
+    except DataCorrupt as error:
+        return FileStatus(file.dataset, folder / file.path, "corrupt", str(error))
+    if path is None:
+        return FileStatus(file.dataset, folder / file.path, "missing", f"from {file.urls[0]}")
+    return FileStatus(file.dataset, path, "ok", "sha256 verified")
+
+
+class _Images(NamedTuple):
+    pixels: np.ndarray  # (N, D) uint8
+    labels: np.ndarray | None  # (N,) int64
+
+    def __getitem__(self, rows) -> _Images:
+        labels = None if self.labels is None else self.labels[rows]
+        return _Images(self.pixels[rows], labels)
+
+
+def _sizes(
+    spec: DatasetSpec, n_train: int | None, n_test: int | None, split_seed: int
+) -> tuple[int, int]:
+    """The numbers of training and test images asked for, checked against what there is."""
+    if spec.fixed_split and split_seed != 0:
+        raise ValueError(f"split_seed={split_seed}: {spec.title} comes with its own split; use 0")
+    most_test = spec.n_test if spec.fixed_split else spec.n_pool - 1
+    n_test = _checked("n_test", n_test, spec.n_test, most_test, spec)
+    most_train = spec.n_train if spec.fixed_split else spec.n_pool - n_test
+    return _checked("n_train", n_train, most_train, most_train, spec), n_test
+
+
+def _checked(field: str, value: int | None, default: int, most: int, spec: DatasetSpec) -> int:
+    if value is None:
+        return default
+    if not 1 <= value <= most:
+        raise ValueError(f"{field}={value}: {spec.title} allows 1 to {most:,}")
+    return value
+
+
+def _cuts(n_pool: int, n_test: int) -> tuple[slice, slice, slice]:
+    """Rows of a shuffled pool for training, validation (none) and test."""
+    return slice(0, n_pool - n_test), slice(0, 0), slice(n_pool - n_test, n_pool)
+
+
+def _read_mnist(spec: DatasetSpec, progress: bool) -> tuple[_Images, _Images, _Images]:
+    from vae_core.data._torchvision import datasets
+
+    folder = data_folder()
+    paths = [obtain(file, folder, progress=progress) for file in spec.files]
+    with _extracted(paths, folder) as root:
+        train, test = (datasets.MNIST(root, train=flag) for flag in (True, False))
+    train, test = (_Images(d.data.flatten(1).numpy(), d.targets.numpy()) for d in (train, test))
+    return train[: spec.n_train], train[spec.n_train :], test
+
+
+@contextlib.contextmanager
+def _extracted(paths: list[Path], folder: Path) -> Iterator[Path]:
+    """A root for torchvision, which reads extracted files only.
+
+    What is packed is extracted beside the archive or, in a folder that is read-only, to a
+    temporary one.
+    """
+    packed = [path for path in paths if path.suffix == ".gz"]
+    with contextlib.ExitStack() as stack:
+        try:
+            for path in packed:
+                extract(path, path.with_suffix(""))
+        except OSError:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            raw = folder / "MNIST" / "raw"
+            raw.mkdir(parents=True)
+            for path in paths:
+                if path.suffix == ".gz":
+                    extract(path, raw / path.stem)
+                else:
+                    (raw / path.name).symlink_to(path)
+        yield folder
+
+
+def _read_freyface(spec: DatasetSpec, progress: bool) -> _Images:
+    from scipy.io import loadmat
+
+    (file,) = spec.files
+    faces = loadmat(obtain(file, data_folder(), progress=progress))["ff"]  # (560, 1965)
+    return _Images(np.ascontiguousarray(faces.T), None)
+
+
+def _read_digits() -> _Images:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return _Images(digits.data.astype(np.uint8), digits.target.astype(np.int64))
+
+
+def _bernoulli(pixels: np.ndarray, levels: int, seed: int) -> np.ndarray:
+    """One draw of each pixel: a uniform integer below `levels` is less than it, exactly."""
+    # RandomState, unlike newer generators, promises the same stream in every version of numpy.
+    uniform = np.random.RandomState(seed).randint(0, levels, size=pixels.shape, dtype=np.uint8)
+    return (uniform < pixels).astype(np.uint8)

@@ -1,0 +1,10 @@
+from .config import RunConfig as RunConfig
+from .store import MissingRunError as MissingRunError
+from .store import Run as Run
+from .store import all_runs as all_runs
+from .store import cache_dir as cache_dir
+from .store import find_run as find_run
+from .store import get_or_run as get_or_run
+from .store import load_data as load_data
+from .store import reference_dir as reference_dir
+from .store import store_run as store_run

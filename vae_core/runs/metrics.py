@@ -1,0 +1,143 @@
+"""Numbers that are computed once from a finished run and then kept in its ``metrics``.
+
+Each function looks its answer up in the run first. What is missing is computed now, with fixed
+seeds, and written beside the curve, so that a page of the book renders without waiting.
+"""
+
+import json
+import math
+import os
+import statistics
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+
+from vae_core.algorithms import ALGORITHMS
+from vae_core.data import Dataset
+from vae_core.marginal_likelihood import bdmc, hmc_density, log_marginal
+from vae_core.runs import MissingRunError, Run, load_data
+from vae_core.runs.trainer import mean_bound
+
+N_POINTS = 1_000  # Appendix E: the first 1,000 train and test points
+METHODS = {
+    "hmc_density": {"n_samples": 50},
+    "importance_sampling": {"n_samples": 1_000, "proposal": "hmc"},
+    "ais": {"n_samples": 4, "n_temperatures": 200},
+}
+
+
+def mean_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINTS) -> dict:
+    """{"mean", "stderr"} of log p(x) in nats over the first n_points of ``split``.
+
+    The standard error is that of the estimator at these very points; how points differ from one
+    another is no part of it.
+    """
+    options = METHODS[method]
+    return _kept(
+        run,
+        f"log_marginal/{split}/{method}/{n_points}/" + _words(options),
+        lambda: _mean_log_marginal(run, split, method, n_points, options),
+    )
+
+
+def _mean_log_marginal(run, split, method, n_points, options) -> dict:
+    x = _points(load_data(run.config), split, n_points)
+    generator = torch.Generator().manual_seed(0)
+    estimate, stderr = log_marginal(
+        run.model(), x, method, generator=generator, return_stderr=True, **options
+    )
+    return {
+        "mean": estimate.mean(dtype=torch.float64).item(),
+        "stderr": stderr.double().square().sum().sqrt().item() / len(x),
+    }
+
+
+def _points(data: Dataset, split: str, n_points: int) -> torch.Tensor:
+    return getattr(data, split)[:n_points]
+
+
+def bound_variance(run: Run, n_draws: int = 50) -> dict:
+    """{"variance", "mean"} of the mean test bound, nats^2 and nats, over fresh draws of epsilon.
+
+    One epsilon for each test image and draw. Figure 2 leaves its error bars out because this is
+    below 1.
+    """
+    return _kept(run, f"bound_variance/test/{n_draws}", lambda: _bound_variance(run, n_draws))
+
+
+def _bound_variance(run: Run, n_draws: int) -> dict:
+    data, model, generator = load_data(run.config), run.model(), torch.Generator().manual_seed(0)
+    bound = ALGORITHMS[run.config.algorithm].bound
+    draws = [
+        mean_bound(bound, model, data.test_bytes, data.levels, generator) for _ in range(n_draws)
+    ]
+    return {"variance": statistics.variance(draws), "mean": statistics.fmean(draws)}
+
+
+def appendix_d_bias(run: Run, n_points: int = 100, n_temperatures: int = 200) -> dict:
+    """Appendix D against a BDMC sandwich on data simulated from the run's own decoder.
+
+    {"lower", "upper", "hmc_density", "importance_sampling"}: means over the points, in nats.
+    """
+    return _kept(
+        run,
+        f"appendix_d_bias/{n_points}/n_temperatures={n_temperatures}",
+        lambda: _appendix_d_bias(run, n_points, n_temperatures),
+    )
+
+
+def _appendix_d_bias(run: Run, n_points: int, n_temperatures: int) -> dict:
+    model, generator = run.model(), torch.Generator().manual_seed(0)
+    sandwich = bdmc(model, n_points, 4, n_temperatures=n_temperatures, generator=generator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is unreliable is what is measured here
+        estimate, _ = hmc_density(model, sandwich.x, 50, generator=generator)
+    weighted = log_marginal(
+        model, sandwich.x, "importance_sampling", 1_000, proposal="hmc", generator=generator
+    )
+    return {
+        "lower": sandwich.lower.mean().item(),
+        "upper": sandwich.upper.mean().item(),
+        "hmc_density": estimate.mean().item(),
+        "importance_sampling": weighted.mean().item(),
+    }
+
+
+def _words(options: dict) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted(options.items()))
+
+
+def _kept(run: Run, name: str, compute) -> dict:
+    """run.metrics[name], computed and stored if it is not there.
+
+    Raises:
+        MissingRunError: not stored, and VAE_CORE_TRAIN=never forbids computing it.
+    """
+    if name not in run.metrics:
+        if os.environ.get("VAE_CORE_TRAIN") == "never":
+            raise MissingRunError(
+                f"{run.key} has no stored {name!r} and VAE_CORE_TRAIN=never forbids computing it; "
+                "unset VAE_CORE_TRAIN to compute it now"
+            )
+        value = {key: round(number, 6) for key, number in compute().items()}
+        if not all(map(math.isfinite, value.values())):
+            raise FloatingPointError(f"{run.key}: {name} gave {value}")
+        run.metrics[name] = value
+        _store(run)
+    return run.metrics[name]
+
+
+def _store(run: Run) -> None:
+    """Writes the run's metrics into its run.json, whole or not at all, if it may be written."""
+    path = Path(run.path) / "run.json"
+    if not os.access(path, os.W_OK):
+        return
+    stored = json.loads(path.read_text())
+    stored["metrics"] = stored["metrics"] | run.metrics
+    handle, temporary = tempfile.mkstemp(prefix=".run.", dir=path.parent)
+    with os.fdopen(handle, "w") as file:
+        file.write(json.dumps(stored, indent=1, allow_nan=False) + "\n")
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, path)

@@ -1,0 +1,68 @@
+"""Where a run came from: versions, hashes, hardware, time."""
+
+import datetime
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+from vae_core.data import Dataset
+
+PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn")
+
+
+def source_sha256() -> str:
+    """Hash of the package's source files, by name and content."""
+    folder = PACKAGE
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def git_commit() -> str | None:
+    """The commit of the source tree, with "+" after it if files of the package have changed."""
+    folder = PACKAGE
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def processor() -> str:
+    """The processor's name as the operating system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+class Provenance:
+    """Takes the source's hash when a run starts, the rest when it ends."""
+
+    def __init__(self):
+        self._source = {"source_sha256": source_sha256(), "git_commit": git_commit()}
+
+    def record(self, data: Dataset, wall_seconds: float) -> dict:
+        """All that a run records about its making, JSON-ready."""
+        return {
+            "versions": {"python": platform.python_version()}
+            | {name: importlib.metadata.version(name) for name in PACKAGES},
+            **self._source,
+            "data_sha256": data.sha256,
+            "device": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
+            "threads": torch.get_num_threads(),
+            "wall_seconds": round(wall_seconds, 1),
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        }

@@ -1,0 +1,231 @@
+"""The run store: a RunConfig names a run, ``get_or_run`` finds it or trains it.
+
+A finished run is a directory with ``run.json`` and, unless its weights were dropped,
+``model.safetensors``. It is looked for in ``book/reference`` first, then in the user's cache.
+"""
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from filelock import FileLock
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from vae_core.data import Dataset, load_dataset
+from vae_core.model import VAE
+from vae_core.runs.config import RunConfig
+from vae_core.runs.provenance import Provenance
+from vae_core.runs.trainer import Trainer, build_model, load_checkpoint, write_tensors
+
+
+class MissingRunError(LookupError):
+    """A run is not stored and training was forbidden by VAE_CORE_TRAIN=never."""
+
+
+def reference_dir() -> Path:
+    """The committed runs: $VAE_CORE_REFERENCE or ``book/reference`` beside the package."""
+    default = Path(__file__).resolve().parents[2] / "book" / "reference"
+    return Path(os.environ.get("VAE_CORE_REFERENCE", default))
+
+
+def cache_dir() -> Path:
+    """The user's own runs and checkpoints: $VAE_CORE_CACHE or the platform's cache folder."""
+    return Path(os.environ.get("VAE_CORE_CACHE", platformdirs.user_cache_dir("vae_core")))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        path: its directory.
+        config: the RunConfig that it is a function of.
+        curve: columns of equal length: ``samples`` and, in nats per datapoint, ``train_bound``,
+            ``train_bound_minibatch`` (running mean since the last row), ``test_bound`` and, if
+            asked for, ``train_log_marginal`` and ``test_log_marginal``.
+        metrics: numbers computed from the finished model, by name.
+        provenance: versions, hashes, hardware, wall seconds, date, command.
+    """
+
+    path: Path
+    config: RunConfig
+    curve: dict[str, np.ndarray]
+    metrics: dict = field(default_factory=dict)
+    provenance: dict = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> "Run":
+        """Reads a finished run; ValueError names the file if it is not one."""
+        try:
+            stored = json.loads((path / "run.json").read_text())
+            config = RunConfig(**stored["config"])
+            curve = {k: np.array(v, dtype=float) for k, v in stored["curve"].items()}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path / 'run.json'} is not a finished run: {error}") from error
+        return cls(path, config, curve, stored["metrics"], stored["provenance"])
+
+    @property
+    def key(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def has_weights(self) -> bool:
+        return (self.path / "model.safetensors").exists()
+
+    def model(self) -> VAE:
+        """The trained model in float32; LookupError if the run was stored without weights."""
+        if not self.has_weights:
+            raise LookupError(
+                f"{self.key} was stored without weights (its curve alone is kept); "
+                f"train it again into the cache: vae-core run --retrain {self.key}"
+            )
+        model = build_model(self.config)
+        weights = load_file(self.path / "model.safetensors")
+        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        return model.eval()
+
+    def at(self, samples: float, column: str = "test_bound") -> float:
+        """The column's value at a number of samples, interpolated in log samples; nan outside."""
+        log_samples = np.log(self.curve["samples"])
+        values = self.curve[column]
+        known = np.isfinite(values)
+        if not known.any():
+            return math.nan
+        arguments = log_samples[known], values[known]
+        return float(np.interp(math.log(samples), *arguments, left=math.nan, right=math.nan))
+
+
+def find_run(config: RunConfig, *, weights: bool = False) -> Run | None:
+    """The stored run of this config, or None; with ``weights`` only one that has them."""
+    for folder in (reference_dir(), cache_dir() / "runs"):
+        path = folder / config.key
+        if (path / "run.json").exists():
+            run = Run.load(path)
+            if run.config == config and (run.has_weights or not weights):
+                return run
+    return None
+
+
+def all_runs() -> list[Run]:
+    """Every stored run, reference first; one that is in both is listed once."""
+    found: dict[str, Run] = {}
+    for folder in (reference_dir(), cache_dir() / "runs"):
+        for path in sorted(folder.glob("*/run.json")):
+            found.setdefault(path.parent.name, Run.load(path.parent))
+    return list(found.values())
+
+
+def get_or_run(
+    config: RunConfig, *, weights: bool = False, progress: bool = True, position: int = 0
+) -> Run:
+    """The stored run of this config if there is one, else trains it now.
+
+    Training shows a progress bar, checkpoints as it goes and, stopped by whatever, resumes from
+    its last checkpoint; on a CPU it ends bit for bit where an uninterrupted run ends. It also
+    starts from the longest shorter run with the same settings.
+
+    Args:
+        weights: ask for a run whose weights are stored.
+        position: the terminal line of the progress bar, for runs side by side.
+
+    Raises:
+        MissingRunError: not stored, and VAE_CORE_TRAIN=never forbids training.
+        DataNotFound: the data set is not there and cannot be had.
+    """
+    run = find_run(config, weights=weights)
+    if run is not None:
+        return run
+    if os.environ.get("VAE_CORE_TRAIN") == "never":
+        raise MissingRunError(
+            f"{config.key} is not stored and VAE_CORE_TRAIN=never forbids training it; "
+            f"unset VAE_CORE_TRAIN to train it now"
+        )
+    checkpoints = cache_dir() / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    with FileLock(checkpoints / f"{config.key}.lock"):
+        return find_run(config, weights=weights) or _train(config, checkpoints, progress, position)
+
+
+def _train(config: RunConfig, checkpoints: Path, progress: bool, position: int) -> Run:
+    data = load_data(config)
+    provenance = Provenance()
+    trainer = Trainer(config, data)
+    start = _longest_checkpoint(trainer, checkpoints)
+    if start is not None:
+        load_checkpoint(start, trainer)
+    target = checkpoints / f"{config.trajectory_key}.{config.n_samples}.safetensors"
+    rows = trainer.run(target, progress=progress, position=position)
+    path = cache_dir() / "runs" / config.key
+    describe = getattr(trainer.algorithm, "metrics", None)
+    metrics = describe(config, trainer.state) if describe else {}
+    record = provenance.record(data, trainer.seconds)
+    store_run(path, config, rows, trainer.model, record, metrics)
+    return Run.load(path)
+
+
+def load_data(config: RunConfig) -> Dataset:
+    """The data set that a run trains and is evaluated on."""
+    return load_dataset(
+        config.dataset,
+        n_train=config.n_train,
+        binarize=config.binarize,
+        split_seed=config.split_seed,
+    )
+
+
+def _longest_checkpoint(trainer: Trainer, checkpoints: Path) -> Path | None:
+    """The furthest checkpoint of the same trajectory that is not beyond this run's end."""
+    furthest: tuple[int, Path | None] = (0, None)
+    for path in checkpoints.glob(f"{trainer.config.trajectory_key}.*.safetensors"):
+        with safe_open(path, framework="pt") as stored:
+            samples = json.loads(stored.metadata()["progress"])["samples"]
+        if furthest[0] < samples < trainer.config.n_samples + trainer.per_step:
+            furthest = samples, path
+    return furthest[1]
+
+
+def store_run(
+    path: Path,
+    config: RunConfig,
+    rows: Iterable[dict[str, float]],
+    model: VAE | None,
+    provenance: dict,
+    metrics: dict | None = None,
+) -> None:
+    """Writes a finished run, whole or not at all: into a temporary folder, then renamed."""
+    rows = list(rows)
+    curve = {name: [_json_number(row[name]) for row in rows] for name in rows[0]}
+    stored = {
+        "config": config.model_dump(mode="json"),
+        "curve": curve,
+        "metrics": metrics or {},
+        "provenance": provenance,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        (temporary / "run.json").write_text(json.dumps(stored, indent=1, allow_nan=False) + "\n")
+        if model is not None:
+            write_tensors(temporary / "model.safetensors", model.state_dict(), {})
+        temporary.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _json_number(value: float) -> float | int | None:
+    """JSON has no nan; six significant digits after the point are below any noise here."""
+    if isinstance(value, int):
+        return value
+    return round(value, 6) if math.isfinite(value) else None

@@ -1,0 +1,258 @@
+"""The training loop: steps, the evaluation schedule, checkpoints and progress."""
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from vae_core.algorithms import ALGORITHMS
+from vae_core.data import Dataset
+from vae_core.model import VAE
+from vae_core.runs.config import RunConfig
+
+FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced from there
+EVALUATION_CHUNK = 1_000  # rows that stay in cache
+VALUE_EVERY = 10  # the minibatch bound is computed on every tenth step
+CHECKPOINT_SECONDS = 30.0
+LOG_MARGINAL_POINTS, LOG_MARGINAL_SAMPLES = 1_000, 50  # Appendix E
+COLUMNS = ("samples", "train_bound", "train_bound_minibatch", "test_bound")
+
+
+def build_model(config: RunConfig, generator: torch.Generator | None = None) -> VAE:
+    """The untrained model that a run starts from."""
+    return VAE(
+        config.data_dim,
+        config.latent_dim,
+        config.hidden,
+        config.likelihood,
+        init_sd=config.init_sd,
+        generator=generator,
+    )
+
+
+def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
+    """Whether the schedule has a point in (samples - per_step, samples].
+
+    The schedule is the first step, then every 10^(k / evals_per_decade) from two passes over the
+    training set on. It does not depend on where the run ends, so that a longer run has a shorter
+    one as its prefix.
+    """
+    if samples == per_step:
+        return True
+    if samples < FIRST_EVALUATION * config.n_train:
+        return False
+
+    def index(n: int) -> int:
+        return math.floor(config.evals_per_decade * math.log10(n) + 1e-9)
+
+    return index(samples - per_step) < index(samples)
+
+
+@torch.no_grad()
+def mean_bound(bound, model: VAE, pixels: Tensor, levels: int, generator) -> float:
+    """Mean over the rows of ``pixels`` of ``bound(model, x)`` in nats, in full float32."""
+    total = 0.0
+    for chunk in pixels.split(EVALUATION_CHUNK):
+        x = chunk.to(torch.float32) / levels
+        total += bound(model, x, generator=generator).sum(dtype=torch.float64).item()
+    return total / pixels.shape[0]
+
+
+class Trainer:
+    """One run under way: model, algorithm state, random generator and the curve so far."""
+
+    def __init__(self, config: RunConfig, data: Dataset, model: VAE | None = None):
+        self.config, self.data = config, data
+        self.algorithm = ALGORITHMS[config.algorithm]
+        self.per_step = self.algorithm.samples_per_step(config)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.model = model or build_model(config, self.generator)
+        self.state = self.algorithm.init(config, data, self.model, self.generator)
+        self.step = self.algorithm.make_step(config, data, self.model)
+        self.samples, self.seconds = 0, 0.0
+        self.curve: list[dict[str, float]] = []
+        self.recent = [0.0, 0]  # sum and number of the minibatch bounds since the last row
+
+    def advance(self) -> None:
+        """One step of the algorithm; its bound joins the running mean."""
+        n_steps = self.samples // self.per_step
+        with_value = self.algorithm.bound is not None and n_steps % VALUE_EVERY == 0
+        value = self.step(self.state, self.generator, with_value)
+        self.samples += self.per_step
+        if value is not None:
+            self.recent[0] += value.item()
+            self.recent[1] += self.config.batch_size
+            if not math.isfinite(self.recent[0]):
+                raise FloatingPointError(
+                    f"the bound is {value.item()} after {self.samples:,} samples: "
+                    f"step_size={self.config.step_size} is too large; try a smaller one"
+                )
+
+    def evaluate(self) -> dict[str, float]:
+        """One row of the curve at the present parameters; draws nothing from the run's stream."""
+        generator = torch.Generator().manual_seed(2**32 * (self.config.seed + 1) + self.samples)
+        row = {"samples": self.samples} | dict.fromkeys(COLUMNS[1:], math.nan)
+        splits = {"train": self.data.train_bytes, "test": self.data.test_bytes}
+        for split, pixels in splits.items():
+            if self.algorithm.bound is not None:
+                arguments = self.model, pixels, self.data.levels, generator
+                row[f"{split}_bound"] = mean_bound(self.algorithm.bound, *arguments)
+        if self.recent[1]:
+            row["train_bound_minibatch"] = self.recent[0] / self.recent[1]
+        if self.config.log_marginal:
+            for split, pixels in splits.items():
+                row[f"{split}_log_marginal"] = self._log_marginal(pixels, generator)
+        return row
+
+    def _log_marginal(self, pixels: Tensor, generator: torch.Generator) -> float:
+        from vae_core.marginal_likelihood import log_marginal
+
+        x = pixels[:LOG_MARGINAL_POINTS].to(torch.float32) / self.data.levels
+        method, n_samples = self.config.log_marginal, LOG_MARGINAL_SAMPLES
+        estimate = log_marginal(
+            self.model, x, method, n_samples, generator=generator, progress=False
+        )
+        return estimate.mean(dtype=torch.float64).item()
+
+    def run(
+        self,
+        checkpoint: Path | None = None,
+        *,
+        until: int | None = None,
+        progress: bool = True,
+        position: int = 0,
+    ) -> list[dict[str, float]]:
+        """Trains to ``until`` (default: the config's n_samples); returns the rows of the curve.
+
+        Ctrl-C is honoured between two steps, after a checkpoint.
+        """
+        until = self.config.n_samples if until is None else until
+        bar = _progress_bar(self, until, progress, position)
+        clock = _Clock(self.seconds)
+        with bar, deferred_interrupt() as interrupted:
+            while self.samples < until:
+                self.advance()
+                if is_evaluated(self.samples, self.per_step, self.config):
+                    self.curve.append(self.evaluate())
+                    self.recent = [0.0, 0]
+                    bar.set_postfix(_last_bounds(self.curve[-1]))
+                bar.update(self.per_step)
+                self.seconds = clock.total()
+                if checkpoint and (interrupted() or clock.is_due(CHECKPOINT_SECONDS)):
+                    save_checkpoint(checkpoint, self)
+                if interrupted():
+                    raise KeyboardInterrupt
+        if checkpoint:
+            save_checkpoint(checkpoint, self)
+        is_complete = self.curve and self.curve[-1]["samples"] == self.samples
+        return list(self.curve) if is_complete else [*self.curve, self.evaluate()]
+
+
+class _Clock:
+    """Seconds spent on a run, over all its sittings, and since the last checkpoint."""
+
+    def __init__(self, before: float):
+        self._before, self._started = before, time.perf_counter()
+        self._marked = self._started
+
+    def total(self) -> float:
+        return self._before + time.perf_counter() - self._started
+
+    def is_due(self, interval: float) -> bool:
+        """True at most once every ``interval`` seconds."""
+        now = time.perf_counter()
+        if now - self._marked < interval:
+            return False
+        self._marked = now
+        return True
+
+
+def _progress_bar(trainer: Trainer, until: int, progress: bool, position: int) -> tqdm:
+    return tqdm(
+        total=until,
+        initial=trainer.samples,
+        desc=trainer.config.key,
+        unit=" samples",
+        unit_scale=True,
+        disable=not progress,
+        position=position,
+        mininterval=0.5 if sys.stderr.isatty() else 30.0,
+    )
+
+
+def _last_bounds(row: dict[str, float]) -> dict[str, str]:
+    return {name: f"{value:.1f}" for name, value in row.items() if name.startswith("test_")}
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator:
+    """Yields a function that tells whether Ctrl-C or SIGTERM came; a second one stops at once."""
+    received: list[int] = []
+
+    def note(signum, frame):
+        if received:
+            raise KeyboardInterrupt
+        received.append(signum)
+
+    try:
+        before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: there is nothing to defer
+        before = {}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def save_checkpoint(path: Path, trainer: Trainer) -> None:
+    """Writes all that a run needs to go on bit for bit, whole or not at all."""
+    tensors = {
+        f"{group}/{name}": tensor
+        for group, members in trainer.state.items()
+        for name, tensor in members.items()
+    }
+    tensors["generator"] = trainer.generator.get_state()
+    progress = {
+        "samples": trainer.samples,
+        "seconds": trainer.seconds,
+        "curve": trainer.curve,
+        "recent": trainer.recent,
+    }
+    write_tensors(path, tensors, {"progress": json.dumps(progress)})
+
+
+def load_checkpoint(path: Path, trainer: Trainer) -> None:
+    """Puts ``trainer`` where ``save_checkpoint`` left it."""
+    with safe_open(path, framework="pt") as stored:
+        progress = json.loads(stored.metadata()["progress"])
+        for group, members in trainer.state.items():
+            for name, tensor in members.items():
+                tensor.copy_(stored.get_tensor(f"{group}/{name}"))
+        trainer.generator.set_state(stored.get_tensor("generator"))
+    trainer.samples, trainer.seconds = progress["samples"], progress["seconds"]
+    trainer.curve, trainer.recent = progress["curve"], progress["recent"]
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """safetensors to a temporary name, flushed to disk, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file({k: t.contiguous() for k, t in tensors.items()}, temporary, metadata)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
