@@ -26,5 +26,4 @@ def imported(path: Path) -> set[str]:
     ids=lambda path: path.relative_to(CORE).as_posix(),
 )
 def test_the_core_imports_nothing_of_the_book(path):
-    if path.suffix in {".py", ".pyi"}:
-        assert not imported(path) & NOT_FOR_CORE
+    assert not imported(path) & NOT_FOR_CORE
