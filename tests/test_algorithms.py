@@ -69,30 +69,30 @@ def test_the_wake_phase_moves_only_theta_along_its_gradient_and_the_sleep_phase_
     data = vc.load_dataset("digits")
     config = digits_config(algorithm="wake_sleep", prior_sd=None)
     trainer = Trainer(config, data)
-    before = {k: p.clone() for k, p in trainer.state["params"].items()}
+    before = {k: p.clone() for k, p in trainer.state.params.items()}
     generator = torch.Generator()
     generator.set_state(trainer.generator.get_state())
     trainer.advance()
 
-    rows = wake_sleep.minibatch(config, data, generator)
-    noise = wake_sleep.draw_noise(config, trainer.model, generator)
+    draw = wake_sleep.draw(trainer.model, trainer.images, trainer.settings, generator)
+    rows = draw.rows
     model = vc.VAE(64, 2, (8,))
     model.load_state_dict(before)
-    z, _ = wake_sleep.posterior_draw(model, rows / 16.0, noise["wake"])
+    z, _ = wake_sleep.posterior_draw(model, rows / 16.0, draw.wake)
     (-model.log_joint(rows / 16.0, z.detach()).sum()).backward()
     for name, p in model.decoder.named_parameters():
         expected = before[f"decoder.{name}"] - config.step_size * p.grad.sign()
-        now = trainer.state["params"][f"decoder.{name}"]
+        now = trainer.state.params[f"decoder.{name}"]
         visible = p.grad.abs() > 0.05  # the first Adagrad step is a sign where g^2 >> epsilon
         assert torch.allclose(now[visible], expected[visible], atol=1e-5)
-    model.load_state_dict({k: v.clone() for k, v in trainer.state["params"].items()})
+    model.load_state_dict({k: v.clone() for k, v in trainer.state.params.items()})
     model.encoder.load_state_dict({k[8:]: v for k, v in before.items() if k[:7] == "encoder"})
     model.zero_grad()
-    dream = model.sample_given(noise["dream_z"], noise["dream_x"]).detach()
-    (-model.log_q(noise["dream_z"], dream).sum()).backward()
+    dream = model.sample_given(draw.dream_z, draw.dream_x).detach()
+    (-model.log_q(draw.dream_z, dream).sum()).backward()
     for name, p in model.encoder.named_parameters():
         expected = before[f"encoder.{name}"] - config.step_size * p.grad.sign()
-        now = trainer.state["params"][f"encoder.{name}"]
+        now = trainer.state.params[f"encoder.{name}"]
         visible = p.grad.abs() > 0.05
         assert torch.allclose(now[visible], expected[visible], atol=1e-5)
 

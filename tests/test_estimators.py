@@ -5,6 +5,7 @@ import torch
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 import vae_core as vc
+from vae_core.algorithms.common import at
 from vae_core.estimators import reparameterize
 
 D, K = 5, 2
@@ -121,9 +122,7 @@ def gradients(estimator, model, x, epsilon):
     params = {name: p.detach() for name, p in model.named_parameters()}
 
     def value(params, e):
-        from vae_core.algorithms.optim import Bound
-
-        return Bound(model).at(params, estimator, x, epsilon=e[None, None]).sum()
+        return at(model, params, estimator, x, epsilon=e[None, None]).sum()
 
     grads = torch.func.vmap(torch.func.grad(value), in_dims=(None, 0))(params, epsilon)
     return {name: g.flatten(1) for name, g in grads.items()}

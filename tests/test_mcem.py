@@ -1,12 +1,12 @@
 """Monte Carlo EM: its optimum, its chains, its counts, its resume."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from vae_core.algorithms import ALGORITHMS, mcem
+from vae_core.algorithms.common import Images
 from vae_core.data import load_dataset
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.model import VAE
@@ -50,16 +50,13 @@ def ppca_data(n=600, data_dim=4, seed=11):
 )
 def test_reaches_the_optimum_of_probabilistic_pca(algorithm, n_steps):
     x, optimum = ppca_data()
-    config = RunConfig(
-        dataset="freyface", algorithm=algorithm, latent_dim=2, hidden=(), likelihood="gaussian",
-        n_train=600, batch_size=100, step_size=0.1, init_sd=0.1, prior_sd=None,
-    )  # fmt: skip
-    data, g = SimpleNamespace(train_bytes=x, levels=1), seeded(1)
+    learning, images, g = ALGORITHMS[algorithm], Images(x, levels=1), seeded(1)
+    settings = learning.Settings(step_size=0.1, prior_sd=None)
     model = VAE(4, 2, (), "gaussian", init_sd=0.1, generator=g)
-    state = ALGORITHMS[algorithm].init(config, data, model, g)
-    step = ALGORITHMS[algorithm].make_step(config, data, model)
+    state = learning.init(model, images, settings, g)
     for _ in range(n_steps):
-        step(state, g, False)
+        draw = learning.draw(model, images, settings, g)
+        learning.update(model, state, draw, settings, images)
     reached = log_marginal(model, x, "quadrature").mean().item()
     # the decoder may also let its variance depend on z, so it can do a little better
     assert optimum - 0.04 < reached < optimum + 0.04
@@ -67,11 +64,11 @@ def test_reaches_the_optimum_of_probabilistic_pca(algorithm, n_steps):
 
 def test_samples_are_counted_as_in_the_paper():
     config = digits_config()
-    assert mcem.samples_per_step(config) == 15 * 600
+    assert mcem.samples_per_step(mcem.Settings(), 600) == 15 * 600
     trainer = Trainer(config, load_dataset("digits", n_train=600))
     for _ in range(3):
         trainer.advance()
-    counts = mcem.metrics(config, trainer.state)
+    counts = mcem.metrics(trainer.settings, trainer.state)
     assert trainer.samples == 3 * 15 * 600
     assert counts["mcem_plain_samples"] == 3 * 600
     assert counts["mcem_weight_updates"] == 15
@@ -88,9 +85,9 @@ def test_a_resumed_run_ends_bit_for_bit_with_its_chains(tmp_path):
     load_checkpoint(tmp_path / "c.safetensors", second)
     for _ in range(3):
         second.advance()
-    for group, members in whole.state.items():
+    for group, members in whole.state._asdict().items():
         for name, tensor in members.items():
-            assert torch.equal(tensor, second.state[group][name]), (group, name)
+            assert torch.equal(tensor, getattr(second.state, group)[name]), (group, name)
     assert torch.equal(whole.generator.get_state(), second.generator.get_state())
 
 
@@ -103,7 +100,8 @@ def test_it_learns_and_its_chains_accept_at_the_target():
         trainer.advance()
     after = log_marginal(trainer.model, x, "quadrature").mean()
     assert after - before > 10
-    assert mcem.metrics(config, trainer.state)["mcem_acceptance"] == pytest.approx(0.9, abs=0.05)
+    counts = mcem.metrics(trainer.settings, trainer.state)
+    assert counts["mcem_acceptance"] == pytest.approx(0.9, abs=0.05)
 
 
 def test_the_encoder_is_left_alone():
@@ -128,10 +126,10 @@ def test_the_first_updates_can_only_accumulate():
 
 
 def test_annealing_divides_the_step():
-    config = digits_config(mcem_annealing=0.1)
-    state = {"counter": {"steps": torch.tensor(2)}}
-    assert mcem.annealed_step_size(config, state, 0).item() == pytest.approx(0.1 / 2)
-    assert mcem.annealed_step_size(digits_config(), state, 3).item() == pytest.approx(0.1)
+    state = mcem.State({}, {}, {"steps": torch.tensor(2)}, {})
+    annealed, constant = (mcem.Settings(step_size=0.1, annealing=a) for a in (0.1, 0.0))
+    assert mcem.annealed_step_size(annealed, state, 0).item() == pytest.approx(0.1 / 2)
+    assert mcem.annealed_step_size(constant, state, 3).item() == pytest.approx(0.1)
 
 
 def test_log_p_is_what_its_curve_reports():

@@ -9,8 +9,7 @@ import torch
 
 import vae_core.runs.trainer as training
 from vae_core import RunConfig, load_dataset
-from vae_core.algorithms.common import minibatch
-from vae_core.algorithms.optim import adagrad_, add_map_prior_
+from vae_core.algorithms.common import Images, adagrad_, add_map_prior_
 from vae_core.runs.trainer import Trainer, is_evaluated, load_checkpoint, save_checkpoint
 
 ALGORITHMS = ["aevb", "wake_sleep", "autoencoder"]
@@ -27,7 +26,7 @@ def digits():
 
 
 def snapshot(trainer):
-    tensors = [t.clone() for group in trainer.state.values() for t in group.values()]
+    tensors = [t.clone() for group in trainer.state for t in group.values()]
     return [*tensors, trainer.generator.get_state()]
 
 
@@ -104,8 +103,8 @@ def test_a_diverging_run_names_the_step_size(digits):
 
 
 def test_minibatches_are_training_rows_drawn_with_replacement(digits):
-    settings = config(batch_size=4_000)
-    rows = minibatch(settings, digits, torch.Generator().manual_seed(0))
+    images = Images(digits.train_bytes, digits.levels)
+    rows = images.minibatch(4_000, torch.Generator().manual_seed(0))
     known = {bytes(row.tolist()) for row in digits.train_bytes}
     drawn = {bytes(row.tolist()) for row in rows}
     expected = len(known) * (1 - math.exp(-4_000 / len(known)))
@@ -132,8 +131,8 @@ def test_a_step_of_zero_only_accumulates():
 def test_the_map_prior_pulls_weights_and_not_biases():
     params = {"weight": torch.ones(2, 2), "bias": torch.ones(2)}
     grads = {name: torch.zeros_like(p) for name, p in params.items()}
-    add_map_prior_(grads, params, 0.25)
-    assert grads["weight"].eq(0.25).all() and grads["bias"].eq(0).all()
+    add_map_prior_(grads, params, prior_sd=2.0, share=0.5)
+    assert grads["weight"].eq(0.125).all() and grads["bias"].eq(0).all()
 
 
 def test_the_evaluated_bound_is_the_mean_over_the_whole_set(digits):
@@ -150,8 +149,8 @@ def test_the_compiled_step_is_the_eager_step(algorithm, digits, monkeypatch):
     monkeypatch.setattr(RunConfig, "compiles", True)
     compiled = Trainer(config(algorithm=algorithm), digits)
     eager.run(until=1_000, progress=False), compiled.run(until=1_000, progress=False)
-    for name, tensor in eager.state["params"].items():
-        assert torch.allclose(tensor, compiled.state["params"][name], atol=1e-4), name
+    for name, tensor in eager.state.params.items():
+        assert torch.allclose(tensor, compiled.state.params[name], atol=1e-4), name
 
 
 @pytest.mark.parametrize("algorithm", ["aevb", "wake_sleep"])
@@ -164,7 +163,7 @@ def test_medium_precision_follows_full_precision_closely(algorithm, digits):
     rows = [t.run(until=1_000, progress=False)[-1] for t in (full, medium)]
     assert rows[0]["test_bound"] == pytest.approx(rows[1]["test_bound"], abs=0.3)
     assert rows[0]["test_bound"] != rows[1]["test_bound"]
-    assert all(t.dtype == torch.float32 for t in medium.state["params"].values())
+    assert all(t.dtype == torch.float32 for t in medium.state.params.values())
 
 
 def test_any_number_of_runs_can_be_compiled_in_one_process(digits, monkeypatch):

@@ -1,7 +1,9 @@
 """Estimators of the variational lower bound L(theta, phi; x), per datapoint and in nats.
 
 Each takes ``(model, x)`` with x (batch, data_dim) and returns (batch,). The noise is drawn from
-``generator`` unless ``epsilon`` (n_mc, batch, latent_dim) ~ N(0, I) is given.
+``generator`` unless ``epsilon`` (n_mc, batch, latent_dim) ~ N(0, I) is given. A model is a
+:class:`~vae_core.model.VAE` or any module with its ``encoder_params``, ``log_joint`` and
+``log_likelihood``.
 """
 
 import math
@@ -22,6 +24,11 @@ def reparameterize(mean: Tensor, log_var: Tensor, epsilon: Tensor) -> Tensor:
     return mean + torch.exp(0.5 * log_var) * epsilon
 
 
+def log_mean_exp(log_values: Tensor, dim: int = 0) -> Tensor:
+    """log of the mean of exp(log_values) over one dimension, without overflow."""
+    return torch.logsumexp(log_values, dim=dim) - math.log(log_values.shape[dim])
+
+
 def _posterior_draw(
     model: VAE,
     x: Tensor,
@@ -36,6 +43,11 @@ def _posterior_draw(
     if epsilon is None:
         shape = (n_mc, *mean.shape)
         epsilon = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    if epsilon.shape[1:] != mean.shape:
+        raise ValueError(
+            f"epsilon has shape {tuple(epsilon.shape)}: (n_mc, batch, latent_dim) = "
+            f"{(n_mc, *mean.shape)} is needed"
+        )
     return mean, log_var, reparameterize(mean, log_var, epsilon)
 
 
@@ -47,7 +59,19 @@ def sgvb_a(
     generator: torch.Generator | None = None,
     epsilon: Tensor | None = None,
 ) -> Tensor:
-    """The generic estimator: mean over z ~ q of log p(x, z) - log q(z | x) (eq. 6)."""
+    """The generic estimator: mean over z ~ q of log p(x, z) - log q(z | x) (eq. 6).
+
+    Args:
+        x: (batch, data_dim).
+        n_mc: L, the number of samples of z for each datapoint.
+        epsilon: (n_mc, batch, latent_dim) ~ N(0, I), in place of ``generator``'s.
+
+    Returns:
+        (batch,), nats; unbiased for the bound, and differentiable in theta and phi.
+
+    Raises:
+        ValueError: n_mc below 1, or epsilon of another shape.
+    """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
     return (model.log_joint(x, z) - gaussian_log_prob(z, mean, log_var)).mean(0)
 
@@ -60,7 +84,11 @@ def sgvb_b(
     generator: torch.Generator | None = None,
     epsilon: Tensor | None = None,
 ) -> Tensor:
-    """The estimator with the KL in closed form: -KL + mean over z ~ q of log p(x | z) (eq. 7)."""
+    """The estimator with the KL in closed form: -KL + mean over z ~ q of log p(x | z) (eq. 7).
+
+    Arguments, result (batch,) in nats, and errors as of :func:`sgvb_a`; its variance is smaller
+    where the KL term is noisy.
+    """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
     return model.log_likelihood(x, z).mean(0) - kl_to_standard_normal(mean, log_var)
 
@@ -77,7 +105,8 @@ def score_function_surrogate(
 
     In phi: f(z) grad log q(z | x) with z held fixed and f = log p(x, z) - log q(z | x); in theta:
     grad log p(x, z). Unbiased, with a variance that makes it impractical. The term f itself
-    enters with no gradient in phi because E_q[grad log q] = 0.
+    enters with no gradient in phi because E_q[grad log q] = 0. Arguments, result (batch,) in
+    nats, and errors as of :func:`sgvb_a`.
     """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
     z = z.detach()
@@ -96,11 +125,11 @@ def importance_weighted_bound(
 ) -> Tensor:
     """log mean over z ~ q of p(x, z) / q(z | x): at least the bound, at most log p(x) on average.
 
-    Source: Burda, Grosse and Salakhutdinov (2016), eq. 8; n_mc=1 is SGVB-A.
+    Source: Burda, Grosse and Salakhutdinov (2016), eq. 8; n_mc=1 is SGVB-A. Arguments, result
+    (batch,) in nats, and errors as of :func:`sgvb_a`.
     """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
-    log_weight = model.log_joint(x, z) - gaussian_log_prob(z, mean, log_var)
-    return torch.logsumexp(log_weight, dim=0) - math.log(log_weight.shape[0])
+    return log_mean_exp(model.log_joint(x, z) - gaussian_log_prob(z, mean, log_var))
 
 
 ESTIMATORS = {

@@ -116,15 +116,18 @@ def step(
     *,
     generator: torch.Generator | None = None,
     momentum: Tensor | None = None,
+    uniform: Tensor | None = None,
 ) -> tuple[HMCState, HMCInfo]:
     """One transition of every chain: fresh momentum, leapfrog, accept or reject chain by chain.
 
-    step_size is one number or (chains,). ``momentum`` (chains, dim) ~ N(0, I) can be given.
+    step_size is one number or (chains,). The noise can be given: ``momentum`` (chains, dim)
+    ~ N(0, I), and ``uniform`` (chains,) on (0, 1), below which an acceptance probability rejects.
     """
     position = state.position
     if momentum is None:
         momentum = torch.randn(position.shape, generator=generator, dtype=position.dtype)
-    uniform = torch.rand(position.shape[:1], generator=generator, dtype=position.dtype)
+    if uniform is None:
+        uniform = torch.rand(position.shape[:1], generator=generator, dtype=position.dtype)
     proposal, end_momentum = leapfrog(state, momentum, step_size, n_leapfrog, log_prob_and_grad)
     kinetic = 0.5 * (end_momentum.square().sum(-1) - momentum.square().sum(-1))  # (chains,)
     energy_error = kinetic - (proposal.log_prob - state.log_prob)

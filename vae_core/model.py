@@ -1,14 +1,16 @@
 """The generative model p(x, z) and the recognition model q(z | x) of Appendix C."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, Independent, Normal
+from torch.distributions import Bernoulli as TorchBernoulli
+from torch.distributions import Distribution, Independent, Normal
 from torch.nn import functional as F
 
-LIKELIHOODS = ("bernoulli", "gaussian", "gaussian_sigmoid_mean")
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -28,6 +30,72 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """log N(z | 0, I) in nats, summed over the last dimension."""
     return -0.5 * (LOG_2PI + z.square()).sum(-1)
+
+
+class Bernoulli:
+    """p(x | z) of binary pixels, or of grey levels read as probabilities (eq. 11)."""
+
+    n_outputs = 1  # of the decoder, for each pixel: a logit
+
+    def params(self, output: Tensor) -> tuple[Tensor, ...]:
+        """(logits,), each (..., data_dim), from the decoder's output."""
+        return (output,)
+
+    def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
+        """log p(x | z) in nats, summed over pixels."""
+        return bernoulli_log_prob(x, logits)
+
+    def noise(self, shape: Sequence[int], **options: Any) -> Tensor:
+        """What :meth:`sample` turns into pixels: uniform on (0, 1)."""
+        return torch.rand(shape, **options)
+
+    def sample(self, noise: Tensor, logits: Tensor) -> Tensor:
+        """x ~ p(x | z), zeros and ones."""
+        return (noise < torch.sigmoid(logits)).to(logits.dtype)
+
+    def distribution(self, logits: Tensor) -> Distribution:
+        """p(x | z) as a distribution; grey levels are in its support."""
+        return Independent(TorchBernoulli(logits=logits, validate_args=False), 1)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """p(x | z) of real-valued pixels with a learned variance (eq. 12).
+
+    Attributes:
+        sigmoid_mean: the means are squashed to (0, 1), as for Frey Face (App. C.2).
+    """
+
+    sigmoid_mean: bool = False
+    n_outputs = 2  # of the decoder, for each pixel: a mean and a log variance
+
+    def params(self, output: Tensor) -> tuple[Tensor, ...]:
+        """(mean, log variance), each (..., data_dim), from the decoder's output."""
+        mean, log_var = output.chunk(2, dim=-1)
+        return (torch.sigmoid(mean) if self.sigmoid_mean else mean), log_var
+
+    def log_prob(self, x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+        """log p(x | z) in nats, summed over pixels."""
+        return gaussian_log_prob(x, mean, log_var)
+
+    def noise(self, shape: Sequence[int], **options: Any) -> Tensor:
+        """What :meth:`sample` turns into pixels: standard normal."""
+        return torch.randn(shape, **options)
+
+    def sample(self, noise: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+        """x ~ p(x | z)."""
+        return mean + torch.exp(0.5 * log_var) * noise
+
+    def distribution(self, mean: Tensor, log_var: Tensor) -> Distribution:
+        """p(x | z) as a distribution."""
+        return Independent(Normal(mean, torch.exp(0.5 * log_var)), 1)
+
+
+LIKELIHOODS: dict[str, Bernoulli | Gaussian] = {
+    "bernoulli": Bernoulli(),
+    "gaussian": Gaussian(),
+    "gaussian_sigmoid_mean": Gaussian(sigmoid_mean=True),
+}
 
 
 class MLP(nn.Sequential):
@@ -77,25 +145,32 @@ class VAE(nn.Module):
             raise ValueError(f"likelihood={likelihood!r}: choose one of {', '.join(LIKELIHOODS)}")
         self.data_dim, self.latent_dim = data_dim, latent_dim
         self.hidden, self.likelihood = tuple(hidden), likelihood
-        n_outputs = data_dim if likelihood == "bernoulli" else 2 * data_dim
         self.encoder = MLP(data_dim, hidden, 2 * latent_dim)
-        self.decoder = MLP(latent_dim, hidden, n_outputs)
+        self.decoder = MLP(latent_dim, hidden, self.pixels.n_outputs * data_dim)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.normal_(0.0, init_sd, generator=generator)
 
+    def forward(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
+        """function(self, ...), so that ``torch.func.functional_call`` evaluates any function."""
+        return function(self, *args, **kwargs)
+
+    @property
+    def pixels(self) -> Bernoulli | Gaussian:
+        """The likelihood of one image's pixels."""
+        return LIKELIHOODS[self.likelihood]
+
     def encoder_params(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z | x), each (..., latent_dim)."""
-        mean, log_var = self.encoder(x).to(x.dtype).chunk(2, dim=-1)
+        output = self.encoder(x)  # (..., 2 latent_dim)
+        # under autocast the products are bfloat16, but densities are summed up in x's precision
+        mean, log_var = output.to(x.dtype).chunk(2, dim=-1)  # (..., latent_dim) each
         return mean, log_var
 
     def decoder_params(self, z: Tensor) -> tuple[Tensor, ...]:
         """(logits,) of a Bernoulli or (mean, log variance) of a Gaussian, each (..., data_dim)."""
-        output = self.decoder(z).to(z.dtype)
-        if self.likelihood == "bernoulli":
-            return (output,)
-        mean, log_var = output.chunk(2, dim=-1)
-        return (mean if self.likelihood == "gaussian" else torch.sigmoid(mean)), log_var
+        output = self.decoder(z)  # (..., data_dim or 2 data_dim)
+        return self.pixels.params(output.to(z.dtype))  # the cast: as in encoder_params
 
     def encode(self, x: Tensor) -> Distribution:
         """q(z | x) = N(z; m(x), diag s^2(x)) (eq. 9)."""
@@ -104,11 +179,7 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Distribution:
         """p(x | z); its ``mean`` holds the pixel means."""
-        if self.likelihood == "bernoulli":
-            (logits,) = self.decoder_params(z)
-            return Independent(Bernoulli(logits=logits, validate_args=False), 1)
-        mean, log_var = self.decoder_params(z)
-        return Independent(Normal(mean, torch.exp(0.5 * log_var)), 1)
+        return self.pixels.distribution(*self.decoder_params(z))
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z) in nats, (..., batch)."""
@@ -116,8 +187,7 @@ class VAE(nn.Module):
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x | z) in nats: x (batch, data_dim), z (..., batch, latent_dim) -> (..., batch)."""
-        log_prob = bernoulli_log_prob if self.likelihood == "bernoulli" else gaussian_log_prob
-        return log_prob(x, *self.decoder_params(z))
+        return self.pixels.log_prob(x, *self.decoder_params(z))
 
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x, z) in nats: x (batch, data_dim), z (..., batch, latent_dim) -> (..., batch)."""
@@ -131,18 +201,10 @@ class VAE(nn.Module):
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n draws from p(x) by ancestral sampling, (n, data_dim): z ~ p(z), then x ~ p(x | z)."""
         weight = next(self.parameters())
-        z = torch.randn(n, self.latent_dim, generator=generator, device=weight.device)
-        shape = (n, self.data_dim)
-        if self.likelihood == "bernoulli":
-            noise = torch.rand(shape, generator=generator, device=weight.device)
-        else:
-            noise = torch.randn(shape, generator=generator, device=weight.device)
-        return self.sample_given(z, noise)
+        options = {"generator": generator, "device": weight.device, "dtype": weight.dtype}
+        z = torch.randn(n, self.latent_dim, **options)
+        return self.sample_given(z, self.pixels.noise((n, self.data_dim), **options))
 
     def sample_given(self, z: Tensor, noise: Tensor) -> Tensor:
-        """x ~ p(x | z) from given noise: uniform (Bernoulli) or standard normal (Gaussian)."""
-        if self.likelihood == "bernoulli":
-            (logits,) = self.decoder_params(z)
-            return (noise < torch.sigmoid(logits)).to(logits.dtype)
-        mean, log_var = self.decoder_params(z)
-        return mean + torch.exp(0.5 * log_var) * noise
+        """x ~ p(x | z), (batch, data_dim), from noise as ``self.pixels.noise`` draws it."""
+        return self.pixels.sample(noise, *self.decoder_params(z))

@@ -13,6 +13,8 @@ import torch
 
 import vae_core as vc
 from vae_core.algorithms import ALGORITHMS
+from vae_core.algorithms.common import Images
+from vae_core.runs.trainer import settings_of
 
 N_SAMPLES, LATENT_DIM, SEEDS = 500_000, 10, (0, 1)
 VARIANTS = {
@@ -52,14 +54,15 @@ def train(config: vc.RunConfig, data: vc.Dataset, centre) -> dict[str, list[floa
     generator = torch.Generator().manual_seed(config.seed)
     shape = config.data_dim, config.latent_dim, config.hidden, config.likelihood
     model = CentredVAE(*shape, centre=centre, init_sd=config.init_sd, generator=generator)
-    algorithm = ALGORITHMS[config.algorithm]
-    state = algorithm.init(config, data, model, generator)
-    step = algorithm.make_step(config, data, model)
+    algorithm, settings = ALGORITHMS[config.algorithm], settings_of(config)
+    images = Images(data.train_bytes, data.levels)
+    state = algorithm.init(model, images, settings, generator)
     n_steps = config.n_samples // config.batch_size
     marks = {round(10 ** (k / 6)) for k in range(1 + round(6 * math.log10(n_steps)))} | {n_steps}
     columns: dict[str, list[float]] = {"samples": []}
     for i in range(1, n_steps + 1):
-        step(state, generator, False)
+        draw = algorithm.draw(model, images, settings, generator)
+        algorithm.update(model, state, draw, settings, images)
         if i in marks:
             columns["samples"].append(i * config.batch_size)
             for name, value in measure(model, data.test).items():

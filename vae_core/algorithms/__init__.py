@@ -2,16 +2,21 @@
 
 Each module offers, as functions over explicit state:
 
-``samples_per_step(config) -> int``
+``Settings``
+    a dataclass of what it needs to know besides model and images, with the paper's values;
+``init(model, images, settings, generator) -> State``
+    tensors by name that hold all that changes, the parameters sharing memory with the model's;
+``draw(model, images, settings, generator) -> Draw``
+    all that is random in one step: minibatch and noise;
+``update(model, state, draw, settings, images) -> Tensor | None``
+    one step, a deterministic function of its arguments that changes the state in place and
+    returns the minibatch's bound in nats, summed over its datapoints;
+``bound(model, x, *, generator) -> (batch,)``
+    what a run reports as its bound; None where the algorithm has none;
+``samples_per_step(settings, n_train) -> int``
     how far one step moves the horizontal axis of the paper's figures;
-``init(config, data, model, generator) -> State``
-    nested dictionary of tensors that holds all that changes, ``state["params"]`` sharing memory
-    with the model's parameters;
-``make_step(config, data, model) -> step``
-    ``step(state, generator, with_value) -> Tensor | None`` advances the state in place and returns
-    the minibatch's bound in nats, summed over its datapoints, if asked for;
-``bound(model, x, *, generator) -> (batch,) | None``
-    what a run reports as its bound; None where the algorithm has none.
+``in_one_graph``
+    whether ``update`` may be compiled, or run with bfloat16 products, as a whole.
 """
 
 from types import ModuleType

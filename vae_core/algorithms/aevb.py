@@ -1,55 +1,52 @@
 """Auto-Encoding Variational Bayes: Algorithm 1 of the paper, minibatch version."""
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from vae_core import estimators
-from vae_core.algorithms.common import init_state, map_precision, minibatch, prepare, step_size
-from vae_core.algorithms.optim import Bound, Tensors, adagrad_, add_map_prior_
+from vae_core.algorithms import common
+from vae_core.algorithms.common import Images, State, ascend, next_step_size
+from vae_core.estimators import ESTIMATORS, sgvb_b
+from vae_core.model import VAE
 
-bound = estimators.sgvb_b
-
-
-def samples_per_step(config) -> int:
-    return config.batch_size
-
-
-def init(config, data, model, generator):
-    return init_state(model)
+in_one_graph = True
+bound = sgvb_b
+init, samples_per_step = common.init, common.samples_per_step
 
 
-def make_step(config, data, model):
-    """The step of Algorithm 1: a minibatch, noise, the gradient of the estimator, Adagrad."""
-    return make_gradient_step(config, data, model, estimators.ESTIMATORS[config.estimator])
+@dataclass(frozen=True)
+class Settings(common.MinibatchSettings):
+    """n_mc: L, samples of z for each datapoint; estimator: a name of ``ESTIMATORS``."""
+
+    n_mc: int = 1
+    estimator: str = "sgvb_b"
 
 
-def make_gradient_step(config, data, model, objective):
-    """Stochastic gradient ascent on ``objective(model, x, epsilon=...) -> (batch,)``."""
-    at = Bound(model).at
-    precision = map_precision(config, data.train_bytes.shape[0], config.batch_size)
+class Draw(NamedTuple):
+    """All that is random in one step."""
 
-    def loss(params: Tensors, x: Tensor, epsilon: Tensor) -> Tensor:
-        return -at(params, objective, x, epsilon=epsilon).sum()
+    rows: Tensor  # (batch, data_dim), X^M as stored
+    epsilon: Tensor  # (n_mc, batch, latent_dim) ~ N(0, I)
 
-    def update(params, sums, pixels, epsilon, size, with_value: bool):
-        x = pixels.to(epsilon.dtype) / data.levels  # (batch, data_dim)
-        value = None
-        if with_value:
-            grads, value = torch.func.grad_and_value(loss)(params, x, epsilon)
-        else:
-            grads = torch.func.grad(loss)(params, x, epsilon)
-        add_map_prior_(grads, params, precision)
-        adagrad_(params, grads, sums, size, config.adagrad_epsilon)
-        return value
 
-    update = prepare(update, config)
+def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
+    """Lines 2.1 and 2.2 of Algorithm 1: a random minibatch, and noise from p(epsilon)."""
+    rows = images.minibatch(settings.batch_size, generator)
+    shape = (settings.n_mc, settings.batch_size, model.latent_dim)
+    return Draw(rows, torch.randn(shape, generator=generator))
 
-    def step(state, generator, with_value: bool) -> Tensor | None:
-        pixels = minibatch(config, data, generator)
-        shape = (config.n_mc, config.batch_size, config.latent_dim)
-        epsilon = torch.randn(shape, generator=generator)
-        size = step_size(config, state)
-        value = update(state["params"], state["sums"], pixels, epsilon, size, with_value)
-        return -value if with_value else None
 
-    return step
+def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Images) -> Tensor:
+    """Lines 2.3 and 2.4, in place: theta and phi climb the estimator's gradient by Adagrad.
+
+    Returns the minibatch's bound, summed over its datapoints, in nats.
+    """
+    x = images.scaled(draw.rows, draw.epsilon.dtype)  # (batch, data_dim)
+    size = next_step_size(state, settings)
+    share = settings.batch_size / images.n
+    estimator = ESTIMATORS[settings.estimator]
+    return ascend(
+        model, state, settings, estimator, x, epsilon=draw.epsilon, size=size, share=share
+    )

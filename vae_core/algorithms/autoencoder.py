@@ -2,14 +2,16 @@
 
 from torch import Tensor
 
-from vae_core.algorithms import aevb
+from vae_core.algorithms import aevb, common
+from vae_core.algorithms.common import Images, State, ascend, next_step_size
 from vae_core.model import VAE
 
-samples_per_step = aevb.samples_per_step
-init = aevb.init
+in_one_graph = True
+Settings, init, samples_per_step = aevb.Settings, common.init, common.samples_per_step
+draw = aevb.draw  # its noise is not used: the minibatches are those of AEVB with the same seed
 
 
-def reconstruction(model: VAE, x: Tensor, *, epsilon=None, generator=None) -> Tensor:
+def reconstruction(model: VAE, x: Tensor, *, generator=None) -> Tensor:
     """log p(x | z = m(x)) in nats, (batch,): the code is the encoder's mean."""
     mean, _ = model.encoder_params(x)
     return model.log_likelihood(x, mean)
@@ -18,5 +20,8 @@ def reconstruction(model: VAE, x: Tensor, *, epsilon=None, generator=None) -> Te
 bound = reconstruction
 
 
-def make_step(config, data, model):
-    return aevb.make_gradient_step(config, data, model, reconstruction)
+def update(model: VAE, state: State, draw: aevb.Draw, settings: Settings, images: Images) -> Tensor:
+    """One ascent of the reconstruction, in place; returns it summed over the minibatch."""
+    x = images.scaled(draw.rows, draw.epsilon.dtype)  # (batch, data_dim)
+    size, share = next_step_size(state, settings), settings.batch_size / images.n
+    return ascend(model, state, settings, reconstruction, x, size=size, share=share)

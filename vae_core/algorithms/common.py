@@ -1,56 +1,167 @@
-"""What the minibatch algorithms share: state, minibatches, the step-size schedule, compilation."""
+"""What the learning algorithms share: images, state, settings, and ascent by Adagrad (Section 5).
+
+All functions whose name ends in an underscore, and ``ascend``, change tensors in place.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vae_core.algorithms.optim import Tensors
-from vae_core.data import Dataset
 from vae_core.model import VAE
-from vae_core.runs.config import RunConfig
 
-State = dict[str, Tensors]
+Tensors = dict[str, Tensor]
 
 
-def init_state(model: VAE) -> State:
-    """Parameters (shared with the model), Adagrad's sums of squares and the step counter."""
+class Images(NamedTuple):
+    """Training images as they are stored: a pixel is byte / levels."""
+
+    rows: Tensor  # (N, data_dim)
+    levels: int
+
+    @property
+    def n(self) -> int:
+        """N, the number of images."""
+        return self.rows.shape[0]
+
+    def scaled(self, rows: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Stored rows as pixels in [0, 1]."""
+        return rows.to(dtype) / self.levels  # uint8 until here: an eighth of the memory traffic
+
+    def minibatch(self, size: int, generator: torch.Generator) -> Tensor:
+        """X^M of Algorithm 1: (size, data_dim) stored rows, drawn with replacement."""
+        index = torch.randint(self.n, (size,), generator=generator)  # (size,)
+        return self.rows.index_select(0, index)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of every algorithm: Adagrad's and the MAP prior's.
+
+    Attributes:
+        step_size: Adagrad's global step.
+        adagrad_epsilon: added to the sum of squares inside the root.
+        adagrad_warmup: the first so many updates only sum up squares.
+        prior_sd: of the prior N(0, prior_sd^2) on weights; None for none.
+    """
+
+    step_size: float = 0.01
+    adagrad_epsilon: float = 1e-8
+    adagrad_warmup: int = 0
+    prior_sd: float | None = 1.0
+
+
+@dataclass(frozen=True)
+class MinibatchSettings(Settings):
+    """batch_size: M of Algorithm 1."""
+
+    batch_size: int = 100
+
+
+class State(NamedTuple):
+    """All that changes in training, as tensors by name."""
+
+    params: Tensors  # sharing memory with the model's parameters
+    sums: Tensors  # Adagrad's sums of squared gradients
+    counter: Tensors  # "steps": how many were taken, ()
+
+
+def init(
+    model: VAE, images: Images, settings: Settings, generator: torch.Generator | None = None
+) -> State:
+    """The state before the first step."""
     params = {name: p.detach() for name, p in model.named_parameters()}
     sums = {name: torch.zeros_like(p) for name, p in params.items()}
-    return {"params": params, "sums": sums, "counter": {"steps": torch.zeros((), dtype=torch.long)}}
+    return State(params, sums, {"steps": torch.zeros((), dtype=torch.long)})
 
 
-def minibatch(config: RunConfig, data: Dataset, generator: torch.Generator) -> Tensor:
-    """(batch_size, data_dim) bytes drawn with replacement from the training images."""
-    n_train = data.train_bytes.shape[0]
-    index = torch.randint(n_train, (config.batch_size,), generator=generator)
-    return data.train_bytes.index_select(0, index)
+def samples_per_step(settings: MinibatchSettings, n_train: int) -> int:
+    """How far one step moves the horizontal axis of Figure 2: a minibatch."""
+    return settings.batch_size
 
 
-def map_precision(config: RunConfig, n_train: int, n_batch: int) -> float:
-    """Weight of the prior N(0, prior_sd^2) against the sum over one minibatch (eq. 8 over N/M)."""
-    if config.prior_sd is None:
-        return 0.0
-    return n_batch / (n_train * config.prior_sd**2)
+class _Caller(nn.Module):
+    """Gives another module the ``forward`` of a VAE."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
+        return function(self.model, *args, **kwargs)
 
 
-def step_size(config: RunConfig, state: State) -> Tensor:
-    """This step's size; zero for the first ``adagrad_warmup`` minibatches. Counts the step."""
-    steps = state["counter"]["steps"]
-    size = 0.0 if int(steps) < config.adagrad_warmup else config.step_size
-    steps.add_(1)
-    return torch.tensor(size)
+def at(model: nn.Module, params: Tensors, function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """function(model, *args, **kwargs) with the named parameters replaced by ``params``."""
+    if not isinstance(model, VAE):  # which is its own: a compiled step can make no modules
+        model, params = _Caller(model), {f"model.{name}": p for name, p in params.items()}
+    return torch.func.functional_call(model, params, (function, *args), kwargs)
 
 
-def prepare(update: Callable, config: RunConfig) -> Callable:
-    """``update`` at the asked precision and, if the run is long enough, as one compiled graph.
+def subset(tensors: Tensors, prefix: str) -> Tensors:
+    """The entries whose name starts with ``prefix`` (the same tensors, not copies)."""
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
-    "medium" multiplies matrices in bfloat16 and accumulates in float32; parameters, Adagrad's
-    sums and all that is reported stay in float32.
+
+def ascend(
+    model: nn.Module,
+    state: State,
+    settings: Settings,
+    objective: Callable,
+    *args: Any,
+    size: Tensor,
+    share: float,
+    part: str = "",
+    **kwargs: Any,
+) -> Tensor:
+    """One step of stochastic gradient ascent on ``objective(model, *args, **kwargs)``, (batch,).
+
+    Args:
+        size: the step size now, ().
+        share: M/N, the minibatch's share of the data, which weighs the prior (eq. 8 over N/M).
+        part: "decoder." moves theta alone, "encoder." phi alone, "" both.
+
+    Returns:
+        The objective summed over the batch, before the step, in nats.
     """
-    if config.matmul_precision == "medium":
-        update = torch.autocast("cpu", dtype=torch.bfloat16)(update)
-    if not config.compiles:
-        return update
-    torch.compiler.reset()  # the graphs of earlier runs count against the limit of this one
-    return torch.compile(update, fullgraph=True, dynamic=False)
+    moving = subset(state.params, part)
+
+    def loss(params: Tensors) -> Tensor:
+        return -at(model, state.params | params, objective, *args, **kwargs).sum()
+
+    grads, value = torch.func.grad_and_value(loss)(moving)
+    add_map_prior_(grads, moving, settings.prior_sd, share)
+    adagrad_(moving, grads, state.sums, size, settings.adagrad_epsilon)
+    return -value
+
+
+def add_map_prior_(grads: Tensors, params: Tensors, prior_sd: float | None, share: float) -> None:
+    """Adds the gradient of -share log N(W; 0, prior_sd^2) for weights; biases have no prior."""
+    if prior_sd is None:
+        return
+    for name, grad in grads.items():
+        if params[name].ndim > 1:
+            # not add_(..., alpha=precision): compiled, torch 2.13 ignores alpha there
+            grad.add_(share / prior_sd**2 * params[name])
+
+
+def adagrad_(
+    params: Tensors, grads: Tensors, sums: Tensors, step_size: Tensor, epsilon: float
+) -> None:
+    """One descent step p -= step_size * g / sqrt(sum g^2 + epsilon) (Duchi et al. 2010), in place.
+
+    A ``step_size`` of zero only accumulates the squares. Only the parameters in ``grads`` move.
+    """
+    for name, grad in grads.items():
+        sums[name].add_(grad.square())
+        params[name].sub_(step_size * grad * torch.rsqrt(sums[name] + epsilon))
+
+
+def next_step_size(state: State, settings: Settings) -> Tensor:
+    """This step's size, (): zero in the warm-up. Counts the step."""
+    steps = state.counter["steps"]
+    warm = steps < settings.adagrad_warmup
+    steps.add_(1)
+    return torch.where(warm, 0.0, settings.step_size)

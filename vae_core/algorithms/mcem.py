@@ -5,92 +5,128 @@ theta a few times with the samples held fixed. It is a full-batch algorithm: not
 before all N chains have moved, which is why it does not scale to large data sets.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from vae_core import hmc
-from vae_core.algorithms.common import init_state, map_precision
-from vae_core.algorithms.optim import Tensors, adagrad_, add_map_prior_, subset
+from vae_core.algorithms import common
+from vae_core.algorithms.common import Images, Tensors, adagrad_, add_map_prior_, subset
 from vae_core.log_joint import LogJoint
+from vae_core.model import VAE
 
 CHUNK_ROWS = 250  # their activations (250 x 784 float32) stay in the processor's cache
 FIRST_CHAIN_STEP = 0.5  # the posterior starts as the prior
 
+in_one_graph = False  # loops over chunks, with closed-form gradients
 bound = None  # there is no q(z|x), so no lower bound to report
 
 
-def samples_per_step(config) -> int:
+@dataclass(frozen=True)
+class Settings(common.Settings):
+    """Of the chains and the updates (App. E).
+
+    Attributes:
+        leapfrog: leapfrog steps of one HMC move.
+        updates: weight updates after each move.
+        target_accept: what each chain's step size is tuned to.
+        adaptation: gain of that tuning, on the log step size.
+        annealing: at update t Adagrad's step is divided by 1 + annealing * t.
+    """
+
+    leapfrog: int = 10
+    updates: int = 5
+    target_accept: float = 0.9
+    adaptation: float = 0.3
+    annealing: float = 0.0
+
+
+class State(NamedTuple):
+    """As :class:`~vae_core.algorithms.common.State`, with the chains."""
+
+    params: Tensors
+    sums: Tensors
+    counter: Tensors
+    chains: Tensors  # "position" (N, latent_dim), "log_step" (N,), "acceptance" (N,)
+
+
+class Draw(NamedTuple):
+    """All that is random in one iteration."""
+
+    momentum: Tensor  # (N, latent_dim) ~ N(0, I)
+    uniform: Tensor  # (N,) on (0, 1), to accept or reject
+
+
+def samples_per_step(settings: Settings, n_train: int) -> int:
     """As the paper's figure counts: every leapfrog step and every update is one pass, 15 N."""
-    return (config.mcem_leapfrog + config.mcem_updates) * config.n_train
+    return (settings.leapfrog + settings.updates) * n_train
 
 
-def init(config, data, model, generator):
+def init(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> State:
     """Weights, Adagrad's sums, and chains that start at the prior."""
-    n_train = data.train_bytes.shape[0]
-    position = torch.randn(n_train, config.latent_dim, generator=generator)
-    return init_state(model) | {
-        "chains": {
-            "position": position,  # (N, latent_dim)
-            "log_step": torch.full((n_train,), FIRST_CHAIN_STEP).log(),
-            "acceptance": torch.full((n_train,), config.mcem_target_accept),
-        }
+    position = torch.randn(images.n, model.latent_dim, generator=generator)
+    chains = {
+        "position": position,
+        "log_step": torch.full((images.n,), FIRST_CHAIN_STEP).log(),
+        "acceptance": torch.full((images.n,), settings.target_accept),
     }
+    return State(*common.init(model, images, settings), chains)
 
 
-def metrics(config, state) -> dict[str, float]:
-    """What to record beside the curve: plain counts and how the chains moved."""
-    iterations = int(state["counter"]["steps"])
-    chains = state["chains"]
-    return {
-        "mcem_iterations": iterations,
-        "mcem_plain_samples": iterations * config.n_train,  # one new z for each datapoint
-        "mcem_weight_updates": iterations * config.mcem_updates,
-        "mcem_acceptance": chains["acceptance"].mean().item(),
-        "mcem_median_step": chains["log_step"].exp().median().item(),
-    }
+def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
+    """The noise of one HMC move of every chain, chunk by chunk."""
+    parts = []
+    for rows in images.rows.split(CHUNK_ROWS):
+        momentum = torch.randn(len(rows), model.latent_dim, generator=generator)
+        parts.append((momentum, torch.rand(len(rows), generator=generator)))
+    return Draw(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
-def make_step(config, data, model):
-    """One iteration: an HMC move of all chains, then ``mcem_updates`` updates of theta."""
-    pixels = data.train_bytes.split(CHUNK_ROWS)
-    precision = map_precision(config, config.n_train, config.n_train)
-
-    def chunks(state, *names):
-        """(x, chain tensors...) of each chunk; the tensors are views, to be written to."""
-        views = [state["chains"][name].split(CHUNK_ROWS) for name in names]
-        for chunk, *rows in zip(pixels, *views, strict=True):
-            yield chunk.to(torch.float32) / data.levels, *rows
-
-    def step(state, generator, with_value: bool) -> Tensor | None:
-        theta = subset(state["params"], "decoder.")
-        sums = subset(state["sums"], "decoder.")
-        layers = as_layers(theta)
-        for x, *chain in chunks(state, "position", "log_step", "acceptance"):
-            move_chains_(config, LogJoint(layers, config.likelihood, x), *chain, generator)
-        for i in range(config.mcem_updates):
-            grads = {name: torch.zeros_like(tensor) for name, tensor in theta.items()}
-            for x, z in chunks(state, "position"):
-                add_gradient_(grads, LogJoint(layers, config.likelihood, x), z)
-            add_map_prior_(grads, theta, precision)
-            size = annealed_step_size(config, state, i)
-            adagrad_(theta, grads, sums, size, config.adagrad_epsilon)
-        state["counter"]["steps"].add_(1)
-        return None
-
-    return step
+def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Images) -> None:
+    """One iteration, in place: an HMC move of all chains, then some updates of theta."""
+    theta, sums = subset(state.params, "decoder."), subset(state.sums, "decoder.")
+    layers = as_layers(theta)
+    chains = [state.chains[name] for name in ("position", "log_step", "acceptance")]
+    for x, *chunk in chunks(images, *chains, *draw):
+        move_chains_(LogJoint(layers, model.likelihood, x), settings, *chunk)
+    for i in range(settings.updates):
+        grads = {name: torch.zeros_like(tensor) for name, tensor in theta.items()}
+        for x, z in chunks(images, state.chains["position"]):
+            add_gradient_(grads, LogJoint(layers, model.likelihood, x), z)
+        add_map_prior_(grads, theta, settings.prior_sd, share=1.0)
+        size = annealed_step_size(settings, state, i)
+        adagrad_(theta, grads, sums, size, settings.adagrad_epsilon)
+    state.counter["steps"].add_(1)
 
 
-def move_chains_(config, log_joint, position, log_step, acceptance, generator) -> None:
+def chunks(images: Images, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """(x, rows of each tensor) of one chunk after another; the rows are views, to be written to."""
+    views = [tensor.split(CHUNK_ROWS) for tensor in tensors]
+    for rows, *parts in zip(images.rows.split(CHUNK_ROWS), *views, strict=True):
+        yield images.scaled(rows), *parts
+
+
+def move_chains_(
+    log_joint: LogJoint,
+    settings: Settings,
+    position: Tensor,
+    log_step: Tensor,
+    acceptance: Tensor,
+    momentum: Tensor,
+    uniform: Tensor,
+) -> None:
     """One HMC transition in place; each chain's step follows its acceptance.
 
     The posterior changes with every iteration, so the tuning is never frozen here.
     """
     state = hmc.init(position, log_joint)
-    state, info = hmc.step(
-        state, log_step.exp(), config.mcem_leapfrog, log_joint, generator=generator
-    )
+    step, noise = log_step.exp(), {"momentum": momentum, "uniform": uniform}
+    state, info = hmc.step(state, step, settings.leapfrog, log_joint, **noise)
     position.copy_(state.position)
-    log_step.add_(config.mcem_adaptation * (info.acceptance_prob - config.mcem_target_accept))
+    log_step.add_(settings.adaptation * (info.acceptance_prob - settings.target_accept))
     acceptance.lerp_(info.acceptance_prob, 0.1)
 
 
@@ -107,12 +143,24 @@ def add_gradient_(grads: Tensors, log_joint: LogJoint, z: Tensor) -> None:
         total.sub_(part)
 
 
-def annealed_step_size(config, state, update: int) -> Tensor:
-    """step_size / (1 + mcem_annealing * t) at update t; 0 leaves the annealing to Adagrad.
+def annealed_step_size(settings: Settings, state: State, i: int) -> Tensor:
+    """step_size / (1 + annealing * t) at update t; 0 leaves the annealing to Adagrad.
 
     The first ``adagrad_warmup`` updates only accumulate.
     """
-    t = int(state["counter"]["steps"]) * config.mcem_updates + update
-    if t < config.adagrad_warmup:
+    t = int(state.counter["steps"]) * settings.updates + i
+    if t < settings.adagrad_warmup:
         return torch.tensor(0.0)
-    return torch.tensor(config.step_size / (1 + config.mcem_annealing * t))
+    return torch.tensor(settings.step_size / (1 + settings.annealing * t))
+
+
+def metrics(settings: Settings, state: State) -> dict[str, float]:
+    """What to record beside the curve: plain counts and how the chains moved."""
+    iterations, chains = int(state.counter["steps"]), state.chains
+    return {
+        "mcem_iterations": iterations,
+        "mcem_plain_samples": iterations * len(chains["position"]),  # one new z each
+        "mcem_weight_updates": iterations * settings.updates,
+        "mcem_acceptance": chains["acceptance"].mean().item(),
+        "mcem_median_step": chains["log_step"].exp().median().item(),
+    }

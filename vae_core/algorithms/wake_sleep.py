@@ -5,23 +5,58 @@ phi climbs log q(z|x). The two phases follow different objectives, which is why 
 guaranteed to rise.
 """
 
+from functools import partial
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from vae_core.algorithms.common import init_state, map_precision, minibatch, prepare, step_size
-from vae_core.algorithms.optim import Bound, Tensors, adagrad_, add_map_prior_, subset
+from vae_core.algorithms import common
+from vae_core.algorithms.common import Images, State, ascend, at, next_step_size
 from vae_core.estimators import reparameterize, sgvb_b
 from vae_core.model import VAE, gaussian_log_prob
 
+in_one_graph = True
 bound = sgvb_b
+Settings = common.MinibatchSettings
+init, samples_per_step = common.init, common.samples_per_step
 
 
-def samples_per_step(config) -> int:
-    return config.batch_size
+class Draw(NamedTuple):
+    """All that is random in one step."""
+
+    rows: Tensor  # (batch, data_dim), a minibatch as stored
+    wake: Tensor  # (batch, latent_dim), noise of z ~ q(z|x)
+    dream_z: Tensor  # (batch, latent_dim), z ~ p(z)
+    dream_x: Tensor  # (batch, data_dim), noise of x ~ p(x|z)
 
 
-def init(config, data, model, generator):
-    return init_state(model)
+def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
+    """A random minibatch, and the noise of both phases."""
+    n, options = settings.batch_size, {"generator": generator}
+    return Draw(
+        rows=images.minibatch(n, generator),
+        wake=torch.randn(n, model.latent_dim, **options),
+        dream_z=torch.randn(n, model.latent_dim, **options),
+        dream_x=model.pixels.noise((n, model.data_dim), **options),
+    )
+
+
+def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Images) -> Tensor:
+    """One wake update of theta, then one sleep update of phi, in place.
+
+    Returns the minibatch's bound before the step, summed over its datapoints, in nats.
+    """
+    x = images.scaled(draw.rows, draw.wake.dtype)  # (batch, data_dim)
+    size, share = next_step_size(state, settings), settings.batch_size / images.n
+    climb = partial(ascend, model, state, settings, size=size, share=share)
+
+    z, log_q = at(model, state.params, posterior_draw, x, draw.wake)  # (batch, latent), (batch,)
+    log_joint = climb(wake_objective, x, z, part="decoder.")
+
+    dream = at(model, state.params, VAE.sample_given, draw.dream_z, draw.dream_x)
+    climb(sleep_objective, dream, draw.dream_z, part="encoder.")
+    return log_joint - log_q.sum()
 
 
 def wake_objective(model: VAE, x: Tensor, z: Tensor) -> Tensor:
@@ -39,51 +74,3 @@ def posterior_draw(model: VAE, x: Tensor, epsilon: Tensor) -> tuple[Tensor, Tens
     mean, log_var = model.encoder_params(x)
     z = reparameterize(mean, log_var, epsilon)
     return z, gaussian_log_prob(z, mean, log_var)
-
-
-def make_step(config, data, model):
-    """One wake update of theta, then one sleep update of phi, on ``batch_size`` samples each."""
-    at = Bound(model).at
-    precision = map_precision(config, data.train_bytes.shape[0], config.batch_size)
-
-    def ascend(objective, params, sums, prefix, size, *args):
-        """Moves the parameters under ``prefix`` up ``objective``; returns its value, summed."""
-        moving = subset(params, prefix)
-
-        def loss(theta: Tensors) -> Tensor:
-            return -at(params | theta, objective, *args).sum()
-
-        grads, value = torch.func.grad_and_value(loss)(moving)
-        add_map_prior_(grads, moving, precision)
-        adagrad_(moving, grads, sums, size, config.adagrad_epsilon)
-        return -value
-
-    def update(params, sums, pixels, noise, size, with_value: bool):
-        x = pixels.to(noise["wake"].dtype) / data.levels  # (batch, data_dim)
-        z, log_q = at(params, posterior_draw, x, noise["wake"])
-        log_joint = ascend(wake_objective, params, sums, "decoder.", size, x, z)
-        dream_x = at(params, VAE.sample_given, noise["dream_z"], noise["dream_x"])
-        dream = (dream_x, noise["dream_z"])
-        ascend(sleep_objective, params, sums, "encoder.", size, *dream)
-        return log_joint - log_q.sum() if with_value else None
-
-    update = prepare(update, config)
-
-    def step(state, generator, with_value: bool) -> Tensor | None:
-        pixels = minibatch(config, data, generator)
-        noise = draw_noise(config, model, generator)
-        size = step_size(config, state)
-        return update(state["params"], state["sums"], pixels, noise, size, with_value)
-
-    return step
-
-
-def draw_noise(config, model: VAE, generator: torch.Generator) -> dict[str, Tensor]:
-    """Noise of one step: q's draw, the dream's z and the dream's pixels."""
-    latent, pixels = (config.batch_size, config.latent_dim), (config.batch_size, model.data_dim)
-    pixel_noise = torch.rand if config.likelihood == "bernoulli" else torch.randn
-    return {
-        "wake": torch.randn(latent, generator=generator),
-        "dream_z": torch.randn(latent, generator=generator),
-        "dream_x": pixel_noise(pixels, generator=generator),
-    }

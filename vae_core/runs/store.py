@@ -166,7 +166,7 @@ def _train(config: RunConfig, checkpoints: Path, progress: bool, position: int) 
     rows = trainer.run(target, progress=progress, position=position)
     path = cache_dir() / "runs" / config.key
     describe = getattr(trainer.algorithm, "metrics", None)
-    metrics = describe(config, trainer.state) if describe else {}
+    metrics = describe(trainer.settings, trainer.state) if describe else {}
     record = provenance.record(data, trainer.seconds)
     store_run(path, config, rows, trainer.model, record, metrics)
     return Run.load(path)

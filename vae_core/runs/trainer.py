@@ -1,12 +1,13 @@
 """The training loop: steps, the evaluation schedule, checkpoints and progress."""
 
+import dataclasses
 import json
 import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vae_core.algorithms import ALGORITHMS
+from vae_core.algorithms.common import Images, Settings
 from vae_core.data import Dataset
 from vae_core.model import VAE
 from vae_core.runs.config import RunConfig
@@ -39,6 +41,31 @@ def build_model(config: RunConfig, generator: torch.Generator | None = None) -> 
         init_sd=config.init_sd,
         generator=generator,
     )
+
+
+def settings_of(config: RunConfig) -> Settings:
+    """The algorithm's own settings, by the names of its fields.
+
+    A field ``x`` of the algorithm ``a`` stands in the RunConfig as ``a_x``, or as ``x`` where
+    algorithms share it.
+    """
+    kind, given = ALGORITHMS[config.algorithm].Settings, config.model_dump()
+    names = [field.name for field in dataclasses.fields(kind)]
+    return kind(**{n: given.get(f"{config.algorithm}_{n}", given.get(n)) for n in names})
+
+
+def fused(update: Callable, config: RunConfig) -> Callable:
+    """``update`` at the asked precision and, if the run is long enough, as one compiled graph.
+
+    "medium" multiplies matrices in bfloat16 and accumulates in float32; parameters, Adagrad's
+    sums and all that is reported stay in float32.
+    """
+    if config.matmul_precision == "medium":
+        update = torch.autocast("cpu", dtype=torch.bfloat16)(update)
+    if not config.compiles:
+        return update
+    torch.compiler.reset()  # the graphs of earlier runs count against the limit of this one
+    return torch.compile(update, fullgraph=True, dynamic=False)
 
 
 def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
@@ -70,25 +97,42 @@ def mean_bound(bound, model: VAE, pixels: Tensor, levels: int, generator) -> flo
 
 
 class Trainer:
-    """One run under way: model, algorithm state, random generator and the curve so far."""
+    """One run under way: model, algorithm state, random generator and the curve so far.
+
+    This is where a RunConfig is unpacked: algorithms know model, images and their own settings.
+    """
 
     def __init__(self, config: RunConfig, data: Dataset, model: VAE | None = None):
         self.config, self.data = config, data
-        self.algorithm = ALGORITHMS[config.algorithm]
-        self.per_step = self.algorithm.samples_per_step(config)
+        self.algorithm, self.settings = ALGORITHMS[config.algorithm], settings_of(config)
+        self.images = Images(data.train_bytes, data.levels)
+        self.per_step = self.algorithm.samples_per_step(self.settings, self.images.n)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.model = model or build_model(config, self.generator)
-        self.state = self.algorithm.init(config, data, self.model, self.generator)
-        self.step = self.algorithm.make_step(config, data, self.model)
+        given = self.model, self.images, self.settings
+        self.state = self.algorithm.init(*given, self.generator)
+        self.update = self._make_update()
         self.samples, self.seconds = 0, 0.0
         self.curve: list[dict[str, float]] = []
         self.recent = [0.0, 0]  # sum and number of the minibatch bounds since the last row
+
+    def _make_update(self) -> Callable:
+        """The algorithm's update of this model, told whether its value is wanted."""
+        model, state, settings, images = self.model, self.state, self.settings, self.images
+        update = self.algorithm.update
+
+        def updated(draw: tuple[Tensor, ...], with_value: bool) -> Tensor | None:
+            value = update(model, state, draw, settings, images)
+            return value if with_value else None  # compiled, what is not wanted is not computed
+
+        return fused(updated, self.config) if self.algorithm.in_one_graph else updated
 
     def advance(self) -> None:
         """One step of the algorithm; its bound joins the running mean."""
         n_steps = self.samples // self.per_step
         with_value = self.algorithm.bound is not None and n_steps % VALUE_EVERY == 0
-        value = self.step(self.state, self.generator, with_value)
+        draw = self.algorithm.draw(self.model, self.images, self.settings, self.generator)
+        value = self.update(draw, with_value)
         self.samples += self.per_step
         if value is not None:
             self.recent[0] += value.item()
@@ -220,7 +264,7 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
     """Writes all that a run needs to go on bit for bit, whole or not at all."""
     tensors = {
         f"{group}/{name}": tensor
-        for group, members in trainer.state.items()
+        for group, members in trainer.state._asdict().items()
         for name, tensor in members.items()
     }
     tensors["generator"] = trainer.generator.get_state()
@@ -237,7 +281,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
     """Puts ``trainer`` where ``save_checkpoint`` left it."""
     with safe_open(path, framework="pt") as stored:
         progress = json.loads(stored.metadata()["progress"])
-        for group, members in trainer.state.items():
+        for group, members in trainer.state._asdict().items():
             for name, tensor in members.items():
                 tensor.copy_(stored.get_tensor(f"{group}/{name}"))
         trainer.generator.set_state(stored.get_tensor("generator"))
