@@ -1,10 +1,13 @@
 """What every page and notebook of the book must be, before anything is built."""
 
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
@@ -125,3 +128,95 @@ def test_parameter_files_fit_the_notebooks(name):
     check_params(params, NOTEBOOKS)
     for path in NOTEBOOKS:
         parameters_for(path, params)
+
+
+PAGES = sorted(
+    page
+    for page in [*BOOK.rglob("*.md"), *NOTEBOOKS]
+    if page.relative_to(BOOK).parts[0] not in NOT_PAGES
+)
+each_page = pytest.mark.parametrize("path", PAGES, ids=lambda p: p.relative_to(BOOK).as_posix())
+
+
+def prose(path):
+    """The Markdown of a page: the file, or each Markdown cell of a notebook."""
+    if path.suffix == ".md":
+        return [re.sub(r"\A---\n.*?\n---\n", "", path.read_text(), flags=re.S)]
+    return [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+
+
+def tokens(text):
+    """The tokens of a page as Markdown is read, within directives as well."""
+    for token in MarkdownIt().use(dollarmath_plugin).parse(text):
+        yield token
+        if token.type == "fence" and re.match(r"\{(?!literalinclude|raw|math)", token.info):
+            yield from tokens(token.content)
+
+
+def accidental_lists(text):
+    """First lines of numbered lists that nobody meant: one item alone, or not from 1."""
+    opened, found = [], []
+    for token in tokens(text):
+        if token.type == "ordered_list_open":
+            opened.append([0, token.attrGet("start"), token.map])
+        elif token.type == "list_item_open" and token.info:
+            opened[-1][0] += 1
+        elif token.type == "ordered_list_close":
+            n_items, start, lines = opened.pop()
+            if n_items < 2 or start not in (None, 1):
+                found.append(
+                    f"line {lines[0] + 1} of its block: {n_items} item(s) from {start or 1}"
+                )
+    return found
+
+
+def doubled_backslashes(text):
+    """Inline mathematics in which a command has a backslash too many and prints as its name."""
+    inline = (child for token in tokens(text) for child in token.children or [])
+    return [
+        child.content
+        for child in inline
+        if child.type == "math_inline" and re.search(r"\\\\[a-z]", child.content)
+    ]
+
+
+def doubled_parentheses(text):
+    """References to equations inside parentheses; the reference brings its own."""
+    return re.findall(r"\(\{eq\}`[^`]*`\)", text)
+
+
+@each_page
+@pytest.mark.parametrize(
+    "lint", [accidental_lists, doubled_backslashes, doubled_parentheses], ids=lambda f: f.__name__
+)
+def test_prose_reads_as_it_was_meant(path, lint):
+    assert [found for text in prose(path) for found in lint(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("lint", "text", "n_found"),
+    [
+        (accidental_lists, "their variance was below\n1. Here is ours.", 1),
+        (accidental_lists, "* - `batch_size`\n  - 500. All counts are multiples.", 1),
+        (accidental_lists, "```{list-table}\n* - a\n  - 500. All.\n```", 1),
+        (accidental_lists, "1. one\n2. two\n\n   1. a\n   2. b", 0),
+        (doubled_backslashes, r"one fresh $\\epsilon$ for each", 1),
+        (doubled_backslashes, r"one fresh $\epsilon$ for each", 0),
+        (doubled_parentheses, "the bound ({eq}`eq-elbo`) is", 1),
+        (doubled_parentheses, "the bound {eq}`eq-elbo` is", 0),
+    ],
+)
+def test_the_lints_find_what_they_are_for(lint, text, n_found):
+    assert len(lint(text)) == n_found
+
+
+@each_notebook
+def test_results_are_printed_as_sentences(path):
+    """No bare truth values and no shouting: what a cell found is said in words or in a table."""
+    printed = [
+        output.get("text", "")
+        for cell in code_cells(path)
+        for output in cell.outputs
+        if output.output_type == "stream"
+    ]
+    assert re.findall(r"\b(?:True|False|NOT)\b", "\n".join(printed)) == []

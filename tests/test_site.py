@@ -116,8 +116,46 @@ def test_page_is_accessible(visit, axe, scheme):
 
 def test_page_fits_a_telephone(visit):
     visit.tab.set_viewport_size({"width": 375, "height": 800})
-    assert visit.tab.evaluate("document.documentElement.scrollWidth") <= 375
-    assert visit.tab.evaluate("document.body.scrollWidth") <= 375
+    for wider in (0, 0.08):  # of each letter, in em: other machines have other fonts
+        visit.tab.evaluate(f"document.body.style.letterSpacing = '{wider}em'")
+        assert visit.tab.evaluate("document.documentElement.scrollWidth") <= 375
+        assert visit.tab.evaluate("document.body.scrollWidth") <= 375
+    visit.tab.evaluate("document.body.style.letterSpacing = ''")
+
+
+# What is wider than its place: it scrolls, or (lost) nobody can reach its end
+CUT_OFF = """() => {
+    const kinds = "article :is(mjx-container[display], pre, table, figure, .vc-figure, img, svg)";
+    const right = document.documentElement.clientWidth + 1;
+    const scrolls = (e) => /auto|scroll/.test(getComputedStyle(e).overflowX);
+    const width = (e) => `${e.tagName} ${e.scrollWidth} > ${e.clientWidth}: `;
+    const told = (e) => width(e) + e.textContent.trim().slice(0, 60);
+    const scroller = (e) => { while (e && !scrolls(e)) e = e.parentElement; return e; };
+    const within = (e) => e.closest("mjx-container svg, mjx-assistive-mml, .headerlink, button");
+    const out = {scrolled: [], lost: []};
+    for (const element of document.querySelectorAll(kinds)) {
+        const box = element.getBoundingClientRect();
+        if (!box.width || within(element)) continue;
+        const region = scroller(element);
+        const isWide = element.scrollWidth > element.clientWidth + 1 && scrolls(element);
+        if (isWide) out.scrolled.push(told(element));
+        if (isWide && element.tabIndex !== 0) out.lost.push("no focus: " + told(element));
+        if (box.right > right && (!region || region.tabIndex !== 0)) out.lost.push(told(element));
+    }
+    return out;
+}"""
+
+
+@pytest.mark.parametrize("width", [375, 768, 992, 1199, 1280, 1920])
+def test_nothing_is_cut_off(visit, width):
+    """On a desk nothing scrolls sideways; on less, what does can be reached from the keyboard."""
+    visit.tab.set_viewport_size({"width": width, "height": 800})
+    visit.tab.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    visit.tab.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+    found = visit.tab.evaluate(CUT_OFF)
+    assert found["lost"] == []
+    if width >= 960:
+        assert found["scrolled"] == []
 
 
 def test_the_printed_book_holds_every_page_and_its_links_stay_within():
