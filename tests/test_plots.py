@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vae_book import claims, plots
-from vae_book.plots import paper, style, tables
+from vae_book.plots import images, paper, style, tables
 from vae_book.plots.provenance import duration
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
@@ -297,11 +297,11 @@ def test_a_contest_is_judged_where_both_runs_reach():
 
 
 def test_an_image_grid_puts_each_pixel_in_its_place():
-    images = torch.arange(24.0).reshape(4, 6) / 24
-    picture = plots.image_grid(images, (2, 3), n_columns=2)
+    tiles = torch.arange(24.0).reshape(4, 6) / 24
+    picture = plots.image_grid(tiles, (2, 3), n_columns=2)
     assert picture.shape == (4, 6)
-    np.testing.assert_allclose(picture[2:, 3:], images[3].reshape(2, 3))
-    spaced = plots.image_grid(images, (2, 3), n_columns=2, gap=1)
+    np.testing.assert_allclose(picture[2:, 3:], tiles[3].reshape(2, 3))
+    spaced = plots.image_grid(tiles, (2, 3), n_columns=2, gap=1)
     assert spaced.shape == (5, 7) and (spaced[2] == 0.5).all()
 
 
@@ -310,6 +310,11 @@ def test_the_manifold_starts_in_the_upper_left_corner_of_the_unit_square():
     normal = torch.distributions.Normal(0.0, 1.0)
     np.testing.assert_allclose(normal.cdf(z[0]), [0.125, 0.875], atol=1e-6)
     np.testing.assert_allclose(normal.cdf(z[-1]), [0.875, 0.125], atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_panels", "columns"), [(0, 1), (1, 1), (2, 2), (3, 3), (4, 2), (5, 3)])
+def test_no_panel_is_alone_in_its_row(n_panels, columns):
+    assert images._columns(n_panels) == columns
 
 
 def test_a_manifold_needs_two_latents():
