@@ -1,6 +1,5 @@
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -8,7 +7,9 @@ import pytest
 import torch
 
 from vae_book import claims, plots
-from vae_book.plots import paper, style
+from vae_book.plots import images, paper, style, tables
+from vae_book.plots.provenance import duration
+from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 
 
@@ -22,8 +23,17 @@ def stored_run(samples, test_bound, *, folder="reference", train_bound=None, **f
         "test_bound": np.asarray(test_bound, float),
     }
     made = {"wall_seconds": 3600.0, "source_sha256": "ab" * 32, "versions": {"torch": "2.13.0"}}
-    path = Path("book") / folder / config.key
-    return SimpleNamespace(config=config, curve=curve, key=config.key, path=path, provenance=made)
+    made["threads"] = 1
+    return Run(Path("book") / folder / config.key, config, curve, {}, made)
+
+
+def marginal_run(samples, values, **fields):
+    """A run of Figure 3's kind: an estimated log p(x) and, as Monte Carlo EM, no bound."""
+    fields = {"latent_dim": 3, "hidden": (100,), "log_marginal": "hmc_density"} | fields
+    run = stored_run(samples, np.full(len(samples), np.nan), **fields)
+    columns = dict.fromkeys(("train_log_marginal", "test_log_marginal"), np.asarray(values, float))
+    run.curve.update(columns)
+    return run
 
 
 def panels_of(figure):
@@ -61,12 +71,6 @@ def test_there_is_no_paper_curve_for_a_size_that_the_paper_did_not_run():
     assert paper.fig2_curve("mnist", 50, "aevb", "test") is None
 
 
-def test_interpolation_is_linear_in_log_samples_and_skips_missing_values():
-    values = paper.interpolate_log([0, 1e2, 1e3, 1e4], [5.0, -20.0, np.nan, -10.0], [1e3, 1e5])
-    assert values[0] == pytest.approx(-15.0)
-    assert np.isnan(values[1])
-
-
 def test_the_difference_is_ours_minus_the_papers():
     curve = paper.fig2_curve("mnist", 10, "aevb", "test")
     ours = stored_run(curve.samples[:30], curve.bound[:30] + 1.5, latent_dim=10)
@@ -83,11 +87,18 @@ def test_seeds_are_averaged_and_their_half_range_is_shown():
     ]
     (comparison,) = plots.compare(runs, at=[1e6])
     assert (comparison.ours, comparison.spread, comparison.n_seeds) == (-120, 1, 2)
+    assert plots.bound_table(runs, at=[1e6]).rows[0][:4] == ["MNIST", "10", "AEVB", "0, 1"]
+
+
+def test_a_seed_that_does_not_reach_a_count_is_left_out_there():
+    runs = [stored_run([1e5, 1e7], [-150, -100], latent_dim=10)]
+    runs.append(stored_run([1e5, 1e6], [-150, -130], latent_dim=10, seed=1))
+    assert [c.n_seeds for c in plots.compare(runs, at=[1e6, 1e7])] == [2, 1]
 
 
 def test_the_table_shows_a_dash_where_a_run_does_not_reach():
     run = stored_run([1e4, 1e5], [-200, -180], latent_dim=10)
-    assert plots.bound_table([run], at=[1e6]).rows[0][4:6] == ["–", "–"]
+    assert plots.bound_table([run], at=[1e6]).rows[0][5:7] == ["–", "–"]
 
 
 def both_algorithms(latent_dim=10, dataset="mnist"):
@@ -107,8 +118,98 @@ def test_an_algorithm_has_one_colour_everywhere():
     for algorithm in ("aevb", "wake_sleep"):
         color = plots.COLORS[algorithm].lower()
         assert color in small and color in large
-    assert plots.COLORS["paper"] in small
-    assert plots.COLORS["paper"] not in large  # the paper has no 50
+
+
+def drawn_for_the_paper(figure):
+    """Entries of the legend and panels that hold a curve of the paper's."""
+    legend = [label for label, _, _ in figure.legend if label.startswith("the paper")]
+    pale = [panel for panel in panels_of(figure) if "stroke-opacity: 0.4" in panel.markup]
+    return len(legend), len(pale)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, (1, 1)),
+        ({"latent_dim": 50}, (0, 0)),
+        ({"hidden": (100,)}, (0, 0)),
+        ({"n_train": 1_000}, (0, 0)),
+        ({"algorithm": "autoencoder"}, (0, 0)),
+    ],
+)
+def test_the_papers_curve_of_figure_2_is_drawn_over_its_own_experiment_alone(changed, expected):
+    run = stored_run([1e5, 1e6, 1e7], [-150, -120, -100], **{"latent_dim": 10} | changed)
+    assert drawn_for_the_paper(plots.lower_bound_figure([run])) == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, (1, 1)),
+        ({"n_train": 50_000}, (1, 1)),
+        ({"latent_dim": 2}, (0, 0)),
+        ({"n_train": 2_000}, (0, 0)),
+        ({"dataset": "digits"}, (0, 0)),
+        ({"hidden": (64,)}, (0, 0)),
+    ],
+)
+def test_the_papers_curve_of_figure_3_is_drawn_over_its_own_experiment_alone(changed, expected):
+    run = marginal_run([1e6, 3e7, 6e7], [-190, -150, -140], **{"n_train": 1_000} | changed)
+    assert drawn_for_the_paper(plots.marginal_likelihood_figure([run])) == expected
+
+
+def test_different_experiments_of_figure_3_are_not_pooled_as_seeds():
+    samples, values = [1e4, 1e5, 1e6], [-300, -200, -150]
+    runs = [marginal_run(samples, values, latent_dim=dim, n_train=1_000) for dim in (2, 7)]
+    runs += [marginal_run(samples, values, dataset="digits", seed=seed) for seed in (0, 1)]
+    figure = plots.marginal_likelihood_figure(runs)
+    assert [style.plain(panel.title) for panel in panels_of(figure)] == [
+        "Digits (8x8), Ntrain = 1,500, Nz = 3",
+        "MNIST, Ntrain = 1,000, Nz = 2",
+        "MNIST, Ntrain = 1,000, Nz = 7",
+    ]
+
+
+def test_a_run_without_a_bound_leaves_its_panel_empty():
+    figure = plots.lower_bound_figure([marginal_run([1e4, 1e5, 1e6], [-300, -200, -150])])
+    assert figure.legend == []
+    assert "nothing drawn" in repr(figure)
+
+
+def test_no_runs_make_an_empty_figure():
+    for draw in (plots.lower_bound_figure, plots.marginal_likelihood_figure):
+        assert repr(draw([])) == "Figure of 0 panels"
+
+
+def test_an_algorithm_of_ones_own_has_a_name_and_a_colour():
+    assert plots.name_of("my_iwae") == "my iwae"
+    assert plots.color_of("my_iwae") == plots.color_of("my_iwae") not in plots.COLORS.values()
+
+
+@pytest.mark.parametrize("last", [2_000, 60_000, 3e5, 2e6])
+def test_the_ticks_of_a_short_run_are_apart_and_differ(last):
+    samples = np.geomspace(100, last, 15)
+    figure = plots.lower_bound_figure(
+        [stored_run(samples, np.linspace(-40, -30, 15), dataset="digits", latent_dim=2)]
+    )
+    (panel,) = panels_of(figure)
+    labels = re.findall(r"<text[^>]*>([^<]+)</text>", panel.markup)
+    assert len(labels) == len(set(labels)) >= 5
+    assert all(re.fullmatch(r"[−-]?\d+(\.\d+)?[kM]?", label) for label in labels)
+
+
+def test_the_text_form_of_a_figure_holds_the_ends_of_its_curves():
+    figure = plots.lower_bound_figure(both_algorithms())
+    assert repr(figure) == (
+        "Figure of 1 panel\nMNIST, Nz = 10: AEVB -100.0 / -100.0, Wake-sleep -120.0 / -120.0"
+    )
+
+
+def test_a_drawing_carries_a_digest_of_itself():
+    html = plots.lower_bound_figure(both_algorithms())._repr_html_()
+    claimed, inner = re.fullmatch(r'<div class="vc-figure" data-digest="(.*?)">(.*)</div>', html,
+                                  flags=re.S).groups()  # fmt: skip
+    assert style.digest(inner) == claimed
 
 
 def test_a_row_for_each_data_set_and_a_panel_for_each_size():
@@ -145,7 +246,8 @@ def test_provenance_names_runs_command_and_versions_and_links_what_is_committed(
     runs = [*both_algorithms(), stored_run([1e5], [-150], latent_dim=50, folder="runs")]
     html = plots.provenance(runs, "vae-core execute book/x.ipynb")._repr_html_()
     assert "vae-core execute book/x.ipynb" in html and "torch 2.13.0" in html
-    assert "3 runs, 3.0 hours" in html
+    assert "3 runs, 3.0 hours of training on one thread each" in html
+    assert html.count("<td>60 minutes</td>") == 3  # a row a run, with its own time
     links = re.findall(r'href="[^"]*/book/reference/([^"]*)/run\.json"', html)
     assert links == [run.key for run in runs[:2]]
 
@@ -156,24 +258,50 @@ def test_the_command_of_a_figure_repeats_its_parameters_for_a_shell():
     assert command.endswith("""-p latent_dims '[2, 50]' -p datasets '["mnist"]'""")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 second"), (42, "42 seconds"), (62, "1 minute"), (150, "2 minutes"),
+     (6840, "1.9 hours")],
+)  # fmt: skip
+def test_a_time_in_words(seconds, words):
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "text"),
+    [(-0.04, True, "0.0"), (-0.04, False, "0.0"), (1.26, True, "+1.3"), (-2, False, "−2.0"),
+     (float("nan"), True, "–")],
+)  # fmt: skip
+def test_numbers_of_nats(value, signed, text):
+    assert tables.nats(value, signed) == text
+
+
 def test_the_samples_needed_to_reach_a_bound():
     run = stored_run([1e4, 1e6], [-200, -100], latent_dim=10)
-    assert claims.samples_to_reach(run, -150) == pytest.approx(1e5)
-    assert claims.samples_to_reach(run, -90) == float("inf")
+    curve = run.curve["samples"], run.curve["test_bound"]
+    assert claims.crossing(*curve, -150) == pytest.approx(1e5)
+    assert claims.crossing(*curve, -90) == float("inf")
 
 
 def test_a_contest_is_the_lead_at_the_end_and_the_share_of_samples():
     (contest,) = claims.contests(both_algorithms())
-    assert contest.lead == 20
+    assert contest.lead == pytest.approx(20)
     assert contest.share == pytest.approx(0.1)  # AEVB is at -120 after 1e6 of 1e7 samples
 
 
+def test_a_contest_is_judged_where_both_runs_reach():
+    longer, other = both_algorithms()
+    longer = stored_run([1e5, 1e7, 1e8], [-150, -120, 0], latent_dim=10)
+    (contest,) = claims.contests([longer, other])
+    assert (contest.samples, contest.lead) == (1e7, pytest.approx(0))
+
+
 def test_an_image_grid_puts_each_pixel_in_its_place():
-    images = torch.arange(24.0).reshape(4, 6) / 24
-    picture = plots.image_grid(images, (2, 3), n_columns=2)
+    tiles = torch.arange(24.0).reshape(4, 6) / 24
+    picture = plots.image_grid(tiles, (2, 3), n_columns=2)
     assert picture.shape == (4, 6)
-    np.testing.assert_allclose(picture[2:, 3:], images[3].reshape(2, 3))
-    spaced = plots.image_grid(images, (2, 3), n_columns=2, gap=1)
+    np.testing.assert_allclose(picture[2:, 3:], tiles[3].reshape(2, 3))
+    spaced = plots.image_grid(tiles, (2, 3), n_columns=2, gap=1)
     assert spaced.shape == (5, 7) and (spaced[2] == 0.5).all()
 
 
@@ -182,6 +310,11 @@ def test_the_manifold_starts_in_the_upper_left_corner_of_the_unit_square():
     normal = torch.distributions.Normal(0.0, 1.0)
     np.testing.assert_allclose(normal.cdf(z[0]), [0.125, 0.875], atol=1e-6)
     np.testing.assert_allclose(normal.cdf(z[-1]), [0.875, 0.125], atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_panels", "columns"), [(0, 1), (1, 1), (2, 2), (3, 3), (4, 2), (5, 3)])
+def test_no_panel_is_alone_in_its_row(n_panels, columns):
+    assert images._columns(n_panels) == columns
 
 
 def test_a_manifold_needs_two_latents():

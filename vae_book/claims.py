@@ -1,61 +1,74 @@
 """The paper's claims about Figure 2 as functions of finished runs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from vae_book.readings import experiment_of, longest
+from vae_core.runs import Run
 
-def samples_to_reach(run, bound: float, column: str = "test_bound") -> float:
-    """Training samples after which a run's bound first reaches `bound`, in nats; inf if never.
+AXIS_END = 1e8  # samples; nothing is judged beyond the printed axes of Frey Face
+PLATEAU = (560.0, 580.0)  # nats on test between which wake-sleep rests at the mean face
 
-    The crossing is interpolated in log samples between two evaluations.
-    """
-    values = np.asarray(run.curve[column], float)
-    known = np.isfinite(values)
-    log_samples, values = np.log(np.asarray(run.curve["samples"], float)[known]), values[known]
-    reached = np.flatnonzero(values >= bound)
+
+def crossing(samples, values, goal: float) -> float:
+    """Sample count at which a curve first reaches `goal`, linear in log samples; inf if never."""
+    samples, values = np.asarray(samples, float), np.asarray(values, float)
+    known = np.isfinite(values) & (samples > 0)
+    log_samples, values = np.log(samples[known]), values[known]
+    reached = np.flatnonzero(values >= goal)
     if not len(reached):
         return float("inf")
     i = reached[0]
     if i == 0:
         return float(np.exp(log_samples[0]))
-    part = (bound - values[i - 1]) / (values[i] - values[i - 1])
-    return float(np.exp(log_samples[i - 1] + part * (log_samples[i] - log_samples[i - 1])))
+    ends = slice(i - 1, i + 1)
+    return float(np.exp(np.interp(goal, values[ends], log_samples[ends])))
+
+
+def common_count(runs: Iterable[Run]) -> float:
+    """The largest sample count that all of the runs reach, within the printed axes."""
+    return min(AXIS_END, *(float(run.curve["samples"][-1]) for run in runs))
 
 
 @dataclass(frozen=True)
 class Contest:
-    """AEVB against wake-sleep in one experiment, on the test bound at the end of both runs."""
+    """AEVB against wake-sleep in one experiment, on the test bound at one common sample count."""
 
     dataset: str
     latent_dim: int
     seed: int
-    lead: float  # AEVB's final bound minus wake-sleep's, in nats
-    share: float  # of wake-sleep's samples that AEVB needs to reach wake-sleep's final bound
+    samples: float  # where both are judged
+    lead: float  # AEVB's bound minus wake-sleep's, in nats
+    share: float  # of those samples that AEVB needs to reach wake-sleep's bound
 
 
-def contests(runs) -> list[Contest]:
+def contest(aevb: Run, wake_sleep: Run) -> Contest:
+    """Both runs of one experiment at the largest sample count that both reach."""
+    samples = common_count([aevb, wake_sleep])
+    goal = wake_sleep.at(samples)
+    share = crossing(aevb.curve["samples"], aevb.curve["test_bound"], goal) / samples
+    dataset, latent_dim, _, seed = experiment_of(aevb.config)
+    return Contest(dataset, latent_dim, seed, samples, aevb.at(samples) - goal, share)
+
+
+def contests(runs: Iterable[Run]) -> list[Contest]:
     """AEVB against wake-sleep wherever both were run with the same data, size and seed."""
-    by_algorithm: dict[str, dict] = {}
-    for run in runs:
-        experiment = run.config.dataset, run.config.latent_dim, run.config.seed
-        by_algorithm.setdefault(run.config.algorithm, {})[experiment] = run
-    aevb, wake_sleep = (by_algorithm.get(name, {}) for name in ("aevb", "wake_sleep"))
-    results = []
-    for experiment in aevb.keys() & wake_sleep.keys():
-        ours, theirs = aevb[experiment], wake_sleep[experiment]
-        goal = float(theirs.curve["test_bound"][-1])
-        share = samples_to_reach(ours, goal) / float(theirs.curve["samples"][-1])
-        results.append(Contest(*experiment, float(ours.curve["test_bound"][-1]) - goal, share))
-    return sorted(results, key=lambda contest: (contest.dataset, contest.latent_dim, contest.seed))
+    best = longest(runs, lambda run: experiment_of(run.config))
+    pairs = [
+        (run, best.get((dataset, latent_dim, "wake_sleep", seed)))
+        for (dataset, latent_dim, algorithm, seed), run in best.items()
+        if algorithm == "aevb"
+    ]
+    return [contest(aevb, other) for aevb, other in pairs if other is not None]
 
 
-def final_bounds(
-    runs, dataset: str, algorithm: str, column: str = "test_bound"
-) -> dict[int, float]:
-    """Final bound by latent dimension, the mean over seeds."""
+def bounds_at(runs: Iterable[Run], samples: float, column: str = "test_bound") -> dict:
+    """Bound by latent dimension at a sample count, the mean over the seeds that reach it."""
     values: dict[int, list[float]] = {}
     for run in runs:
-        if (run.config.dataset, run.config.algorithm) == (dataset, algorithm):
-            values.setdefault(run.config.latent_dim, []).append(float(run.curve[column][-1]))
+        value = run.at(samples, column)
+        if np.isfinite(value):
+            values.setdefault(run.config.latent_dim, []).append(value)
     return {dim: float(np.mean(bounds)) for dim, bounds in sorted(values.items())}

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_book.readings import is_of_reading, longest
 from vae_core.data import DATASETS, load_dataset, status
 from vae_core.log_joint import decoder_layers
 from vae_core.runs import all_runs
@@ -61,16 +62,15 @@ def export(run, path: Path | None = None) -> Path:
 
 
 def longest_runs() -> list:
-    """The longest stored AEVB run with 2 latent dimensions and weights of MNIST and Frey Face."""
-    longest: dict = {}
-    for run in all_runs():
-        config = run.config
-        fits = config.algorithm == "aevb" and config.latent_dim == 2 and config.spec.files
-        if fits and run.has_weights:
-            best = longest.get(config.dataset)
-            if best is None or best.config.n_samples < config.n_samples:
-                longest[config.dataset] = run
-    return list(longest.values())
+    """The longest stored AEVB run of the book's reading with 2 latent dimensions, each data set."""
+
+    def suits(run) -> bool:
+        c = run.config
+        kind = c.algorithm, c.latent_dim, c.seed
+        return kind == ("aevb", 2, 0) and bool(c.spec.files) and run.has_weights
+
+    runs = [run for run in all_runs() if suits(run) and is_of_reading(run.config)]
+    return list(longest(runs, lambda run: run.config.dataset).values())
 
 
 def read(path: Path) -> dict:

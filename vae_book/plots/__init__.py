@@ -1,6 +1,6 @@
 """Every figure of the book, drawn from Run objects in one visual language."""
 
-from vae_book.plots.curves import bound_figure, lower_bound_figure, marginal_likelihood_figure
+from vae_book.plots.curves import lower_bound_figure, marginal_likelihood_figure
 from vae_book.plots.images import (
     active_dimensions,
     beside,
@@ -19,12 +19,21 @@ from vae_book.plots.images import (
 from vae_book.plots.paper import (
     fig2_curve,
     fig3_curve,
-    interpolate_log,
     mean_abs_difference,
     paper_latent_dims,
 )
 from vae_book.plots.provenance import execute_command, provenance
-from vae_book.plots.style import COLORS, DASHES, NAMES, Figure, Panel, png_panel, svg_panel
+from vae_book.plots.style import (
+    COLORS,
+    DASHES,
+    NAMES,
+    Figure,
+    Panel,
+    color_of,
+    name_of,
+    png_panel,
+    svg_panel,
+)
 from vae_book.plots.tables import Comparison, Table, bound_table, compare, contest_table
 
 __all__ = [
@@ -37,8 +46,8 @@ __all__ = [
     "Table",
     "active_dimensions",
     "beside",
-    "bound_figure",
     "bound_table",
+    "color_of",
     "compare",
     "contest_table",
     "decode_means",
@@ -47,11 +56,11 @@ __all__ = [
     "fig2_curve",
     "fig3_curve",
     "image_grid",
-    "interpolate_log",
     "lower_bound_figure",
     "manifold_figure",
     "marginal_likelihood_figure",
     "mean_abs_difference",
+    "name_of",
     "paper_latent_dims",
     "png_panel",
     "provenance",

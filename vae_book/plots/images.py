@@ -2,17 +2,13 @@
 
 import numpy as np
 import torch
+from matplotlib.patches import Circle
 from torch import Tensor
 
-from vae_book.plots.style import (
-    CLASS_COLORS,
-    COLORS,
-    Figure,
-    Panel,
-    png_panel,
-    svg_panel,
-)
+from vae_book.plots.style import CLASS_COLORS, Figure, Panel, color_of, png_panel, svg_panel
 from vae_core.data import DATASETS
+
+RING = "#8c8c8c"  # on white and on black
 
 
 def image_grid(images: Tensor, image_shape, n_columns: int, gap: int = 0) -> np.ndarray:
@@ -70,7 +66,7 @@ def manifold_figure(runs, n: int = 20) -> Figure:
         picture = image_grid(decode_means(run, unit_square_latents(n)), _shape(run), n, _seam(run))
         alt = f"{n} by {n} pictures drawn by the decoder over the latent plane. {_words(run)}."
         panels.append(png_panel(_title(run), picture, alt))
-    return Figure(panels, len(panels), narrow=1)
+    return Figure(panels, 1, narrow=1)  # side by side they would shrink below their own pixels
 
 
 @torch.no_grad()
@@ -92,7 +88,12 @@ def samples_figure(runs, n_rows: int = 10, n_columns: int = 10, *, pixels=False,
         alt = f"{n_rows * n_columns} random samples, {kind}. {_words(run)}."
         picture = image_grid(images, _shape(run), n_columns, _seam(run))
         panels.append(png_panel(_title(run), picture, alt))
-    return Figure(panels, min(len(panels), 4))
+    return Figure(panels, _columns(len(panels)), narrow=1)
+
+
+def _columns(n_panels: int) -> int:
+    """Two panels a row, or three where two would leave one alone in the last row."""
+    return 3 if n_panels > 1 and n_panels % 2 and n_panels % 3 != 1 else min(n_panels, 2) or 1
 
 
 @torch.no_grad()
@@ -149,31 +150,39 @@ def traversal_figure(runs, n_dims: int = 10, n_steps: int = 12, reach: float = 2
         picture = image_grid(decode_means(run, z.flatten(0, 1)), _shape(run), n_steps, gap=1)
         alt = f"The effect of {len(dims)} latent dimensions, one a row. {_words(run)}."
         panels.append(png_panel(_title(run), picture, alt))
-    return Figure(panels, len(panels), narrow=1)
+    return Figure(panels, min(len(panels), 2) or 1, narrow=1)
 
 
 def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure:
-    """The encoded test set in the latent plane, (n, 2), coloured by class where there are any."""
+    """The encoded test set in the latent plane, (n, 2), coloured by class where there are any.
+
+    The rings hold 39% and 86% of the prior: one and two standard deviations.
+    """
     z = latents.numpy()
-    radius = float(np.abs(z).max()) * 1.05
+    radius = max(2.2, float(np.abs(z).max()) * 1.05)
     size = float(np.clip(2500 / len(z), 1.5, 6))
 
     def draw(axes):
         axes.set(xlim=(-radius, radius), ylim=(-radius, radius), aspect="equal")
         axes.set(xlabel="z$_1$", ylabel="z$_2$")
+        for ring in (1, 2):
+            axes.add_patch(Circle((0, 0), ring, fill=False, linewidth=0.8, edgecolor=RING))
         style = dict(s=size, linewidths=0, alpha=0.8, rasterized=len(z) > 500)
         if labels is None:
-            axes.scatter(*z.T, color=COLORS["aevb"], **style)
+            axes.scatter(*z.T, color=color_of("aevb"), **style)
             return
         for label in labels.unique().tolist():
             cloud = z[labels.numpy() == label]
             axes.scatter(*cloud.T, color=CLASS_COLORS[label % 10], **style)
             box = dict(boxstyle="circle,pad=0.15", fc="white", ec=CLASS_COLORS[label % 10], lw=1)
             spot = np.median(cloud, axis=0)
-            axes.annotate(label, spot, ha="center", va="center", color="black", bbox=box)
+            style = dict(ha="center", va="center", color="black", fontsize=9, fontweight="bold")
+            axes.annotate(label, spot, bbox=box, **style)
 
     alt = f"{len(z)} encoded test images in the latent plane. {_words(run)}."
-    panel = svg_panel(_title(run), draw, alt, size=(440, 440))
+    inside = float((np.linalg.norm(z, axis=1) < 2).mean())
+    numbers = f"{inside:.0%} of {len(z)} codes within two standard deviations of the prior"
+    panel = svg_panel(_title(run), draw, alt, size=(330, 330), numbers=numbers)
     return Figure([panel], 1, narrow=1)
 
 

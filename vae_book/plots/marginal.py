@@ -7,13 +7,16 @@ import numpy as np
 import torch
 
 from vae_book.plots import paper
-from vae_book.plots.style import NAMES
-from vae_book.plots.tables import Table, _nats
+from vae_book.plots.style import name_of
+from vae_book.plots.tables import Table, nats, power
+from vae_book.readings import longest
+from vae_core.data import DATASETS
 from vae_core.linear_gaussian import exact_log_marginal, linear_gaussian
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.runs import metrics as evaluations
 
 SPLITS = ("train", "test")
+LABELS = ["Data", "<i>N</i><sub>train</sub>", "<i>N</i><sub>z</sub>", "Algorithm", "Seed"]
 APPENDIX_D_READINGS = {
     "Gaussian": {},
     "kernel density": {"density": "kde"},
@@ -21,20 +24,12 @@ APPENDIX_D_READINGS = {
 }
 
 
-def paper_curve(run, split: str):
-    """The curve of Figure 3 that a run reproduces, or None: MNIST, 3 latents, 100 hidden units."""
-    config = run.config
-    if (config.dataset, config.latent_dim, config.hidden) != ("mnist", 3, (100,)):
-        return None
-    return paper.fig3_curve(config.n_train, config.algorithm, split)
-
-
 def end_of(run, split: str) -> tuple[float, float, float]:
     """Where the shorter of the paper's curve and ours ends: (samples, the paper's value, ours).
 
     Values in nats; the paper's is nan where it drew no such curve.
     """
-    curve, end = paper_curve(run, split), float(run.curve["samples"][-1])
+    curve, end = paper.fig3_of(run, split), float(run.curve["samples"][-1])
     theirs = math.nan
     if curve is not None:
         end = min(end, float(np.max(curve.samples)))
@@ -68,27 +63,21 @@ def end_values(runs, n_points: int = evaluations.N_POINTS) -> list[dict]:
 
 def end_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
     """End values of Figure 3: the paper's, ours, the difference, our standard error."""
-    header = [
-        "<i>N</i><sub>train</sub>",
-        "<i>N</i><sub>z</sub>",
-        "Algorithm",
-        "Split",
-        "million samples",
-    ]
+    header = [*LABELS, "Split", "samples"]
     header += ["paper", "ours", "difference", "standard error"]
     rows = [
         [
             *_labels(row["run"]),
             row["split"],
-            f"{row['samples'] / 1e6:.1f}",
-            _nats(row["paper"]),
-            _nats(row["ours"]),
-            _nats(row["ours"] - row["paper"], signed=True),
+            power(row["samples"]),
+            nats(row["paper"]),
+            nats(row["ours"]),
+            nats(row["ours"] - row["paper"], signed=True),
             f"{row['stderr']:.3f}",
         ]
         for row in end_values(runs, n_points)
     ]
-    return Table(header, rows, "End values of Figure 3 beside the paper's, in nats", 4)
+    return Table(header, rows, "End values of Figure 3 beside the paper's, in nats", 6)
 
 
 def reading_table(runs) -> Table:
@@ -99,7 +88,7 @@ def reading_table(runs) -> Table:
     """
     experiments: dict[tuple, list] = {}
     for run in runs:
-        if paper_curve(run, "test") is not None and "test_log_marginal" in run.curve:
+        if paper.fig3_of(run, "test") is not None and "test_log_marginal" in run.curve:
             experiments.setdefault((run.config.n_train, run.config.algorithm), []).append(run)
     rows = []
     for key in sorted(experiments):
@@ -108,13 +97,11 @@ def reading_table(runs) -> Table:
             config = run.config
             reading = [f"{config.step_size:g}", str(config.adagrad_warmup)]
             reading.append("none" if config.prior_sd is None else f"{config.prior_sd:g}")
-            n_train, _, name = _labels(run)
-            length = f"{config.n_samples / 1e6:g}"
-            rows.append([n_train, name, *reading, _nats(distance), length])
-    header = ["<i>N</i><sub>train</sub>", "Algorithm"]
-    header += ["step size", "accumulating minibatches", "prior's sd"]
-    header += ["distance to the paper", "million samples"]
-    return Table(header, rows, "Readings of Figure 3, nearest to the paper first, in nats", 2)
+            length = power(config.n_samples)
+            rows.append([*_labels(run), *reading, nats(distance), length])
+    header = [*LABELS, "step size", "accumulating minibatches", "prior's sd"]
+    header += ["distance to the paper", "samples"]
+    return Table(header, rows, "Readings of Figure 3, nearest to the paper first, in nats", 5)
 
 
 def _counts(runs) -> np.ndarray:
@@ -123,7 +110,7 @@ def _counts(runs) -> np.ndarray:
     until = min(run.curve["samples"][-1] for run in runs)
     first = max(
         curve.samples[curve.in_axes][0]
-        for curve in (paper_curve(coarsest, split) for split in SPLITS)
+        for curve in (paper.fig3_of(coarsest, split) for split in SPLITS)
     )
     counts = np.asarray(coarsest.curve["samples"], float)
     return counts[(counts >= first) & (counts <= until)]
@@ -132,7 +119,7 @@ def _counts(runs) -> np.ndarray:
 def _distance(run, counts: np.ndarray) -> float:
     """Mean absolute difference over both splits; nan where the paper printed nothing."""
     differences = [
-        run.at(count, f"{split}_log_marginal") - float(paper_curve(run, split).at(count))
+        run.at(count, f"{split}_log_marginal") - float(paper.fig3_of(run, split).at(count))
         for split in SPLITS
         for count in counts
     ]
@@ -140,13 +127,16 @@ def _distance(run, counts: np.ndarray) -> float:
     return float(known.mean()) if len(known) else math.nan
 
 
-def _labels(run) -> tuple[str, str, str]:
-    return f"{run.config.n_train:,}", str(run.config.latent_dim), NAMES[run.config.algorithm]
+def _labels(run) -> list[str]:
+    """The cells of a row below LABELS: what tells one run of Figure 3 from another."""
+    config = run.config
+    labels = [DATASETS[config.dataset].title, f"{config.n_train:,}", str(config.latent_dim)]
+    return [*labels, name_of(config.algorithm), str(config.seed)]
 
 
 def bracket_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
     """The finished models by three estimators; importance sampling and AIS err low, D high."""
-    header = ["<i>N</i><sub>train</sub>", "<i>N</i><sub>z</sub>", "Algorithm", "Split"]
+    header = [*LABELS, "Split"]
     header += ["importance sampling", "annealed", "Appendix D", "bracket"]
     rows = []
     for run in runs:
@@ -155,10 +145,10 @@ def bracket_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
                 evaluations.mean_log_marginal(run, split, method, n_points)
                 for method in ("importance_sampling", "ais", "hmc_density")
             ]
-            shown = [f"{_nats(v['mean'])} ± {v['stderr']:.3f}" for v in values]
+            shown = [f"{nats(v['mean'])} ± {v['stderr']:.3f}" for v in values]
             width = f"{values[2]['mean'] - values[0]['mean']:+.2f}".replace("-", "−")
             rows.append([*_labels(run), split, *shown, width])
-    return Table(header, rows, "log p(x) of the finished models by three estimators, in nats", 4)
+    return Table(header, rows, "log p(x) of the finished models by three estimators, in nats", 6)
 
 
 def known_answer_errors(latent_dim: int, n_points: int = 200, n_samples: int = 50) -> dict:
@@ -215,18 +205,17 @@ def sandwich_table(runs) -> Table:
         names = ("lower", "upper", "importance_sampling", "hmc_density")
         error = f"{found['hmc_density'] - middle:+.2f}".replace("-", "−")
         hidden = ", ".join(map(str, run.config.hidden))
-        rows.append([str(run.config.latent_dim), hidden, *(_nats(found[n]) for n in names), error])
+        rows.append([str(run.config.latent_dim), hidden, *(nats(found[n]) for n in names), error])
     return Table(header, rows, "Appendix D against a BDMC sandwich on simulated data, in nats", 2)
 
 
 def decoders_for_bias(runs, latent_dims) -> list:
     """The longest AEVB run with weights for each latent dimension, a Bernoulli decoder."""
-    best = {}
-    for run in runs:
-        config = run.config
-        suits = config.algorithm == "aevb" and config.likelihood == "bernoulli" and run.has_weights
-        if suits and config.dataset == "mnist" and config.latent_dim in latent_dims:
-            other = best.get(config.latent_dim)
-            if other is None or config.n_samples > other.config.n_samples:
-                best[config.latent_dim] = run
-    return [best[latent_dim] for latent_dim in sorted(best)]
+
+    def suits(run) -> bool:
+        c = run.config
+        kind = c.dataset, c.algorithm, c.likelihood
+        is_asked_for = c.latent_dim in latent_dims and kind == ("mnist", "aevb", "bernoulli")
+        return is_asked_for and run.has_weights
+
+    return list(longest(filter(suits, runs), lambda run: run.config.latent_dim).values())

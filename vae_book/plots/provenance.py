@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from vae_book.plots.style import counted
 from vae_core.data import DATASETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,15 @@ def execute_command(notebook: str, **parameters) -> str:
     return f"vae-core execute book/{notebook}.ipynb{''.join(options)}"
 
 
+def duration(seconds: float) -> str:
+    """ "48 seconds", "23 minutes", "1.9 hours"."""
+    if seconds < 59.5:
+        return counted(max(1, round(seconds)), "second")
+    if seconds < 99 * 60:
+        return counted(round(seconds / 60), "minute")
+    return f"{seconds / 3600:.1f} hours"
+
+
 class Provenance:
     """The provenance of a figure made from `runs` by `command`, as HTML and as text."""
 
@@ -36,32 +46,39 @@ class Provenance:
         self.runs, self.command = list(runs), command
 
     def facts(self) -> dict[str, list[str]]:
-        """Each kind of fact with its distinct values over the runs."""
+        """What the runs have in common or nearly so: each kind of fact with its distinct values."""
         facts: dict[str, dict[str, None]] = {}
         for run in self.runs:
             for name, value in _facts(run):
                 facts.setdefault(name, {})[value] = None
         return {name: list(values) for name, values in facts.items()}
 
-    def hours(self) -> float:
+    def seconds(self) -> float:
         """Wall time of all runs together."""
-        return sum(run.provenance.get("wall_seconds") or 0.0 for run in self.runs) / 3600
+        return sum(map(_seconds, self.runs))
 
     def _repr_html_(self) -> str:
-        rows = [("Made by", f"<code>{escape(self.command)}</code>")]
-        rows += [("Runs", ", ".join(_link(run) for run in self.runs))]
+        rows = "".join(
+            f"<tr><td>{_link(run)}</td><td>{escape(_settings(run.config))}</td>"
+            f"<td>{duration(_seconds(run))}</td></tr>"
+            for run in self.runs
+        )
+        facts = [("Made by", f"<code>{escape(self.command)}</code>")]
         for name, values in self.facts().items():
-            rows.append((name, "; ".join(escape(value) for value in values)))
-        items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
+            facts.append((name, "; ".join(escape(value) for value in values)))
+        items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts)
         return (
             f'<details class="provenance" style="overflow-wrap:anywhere">'
-            f"<summary>{self}</summary><dl>{items}</dl></details>"
+            f"<summary>{self}</summary><dl>{items}</dl>"
+            '<table class="table"><thead><tr><th scope="col">Run</th><th scope="col">Settings</th>'
+            f'<th scope="col">Trained in</th></tr></thead><tbody>{rows}</tbody></table></details>'
         )
 
     def __repr__(self) -> str:
-        n, hours = len(self.runs), self.hours()
-        time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
-        return f"Provenance: {n} run{'s' * (n != 1)}, {time} of training on one thread each"
+        n = counted(len(self.runs), "run")
+        threads = {run.provenance.get("threads") for run in self.runs}
+        each = " on one thread each" if threads == {1} else ""
+        return f"Provenance: {n}, {duration(self.seconds())} of training{each}"
 
 
 def provenance(runs, command: str) -> Provenance:
@@ -69,9 +86,12 @@ def provenance(runs, command: str) -> Provenance:
     return Provenance(runs, command)
 
 
+def _seconds(run) -> float:
+    return run.provenance.get("wall_seconds") or 0.0
+
+
 def _facts(run):
     made = run.provenance
-    yield "Settings", _settings(run.config)
     if made.get("source_sha256"):
         commit = f", commit {made['git_commit'][:10]}" if made.get("git_commit") else ""
         yield "Source", f"sha256 {made['source_sha256'][:12]}{commit}"
@@ -82,17 +102,20 @@ def _facts(run):
         versions = (f"{package} {version}" for package, version in made["versions"].items())
         yield "Versions", ", ".join(versions)
     if made.get("device"):
-        yield "Hardware", f"{made['device']}, {made.get('threads', '?')} thread(s)"
+        yield "Hardware", f"{made['device']}, {counted(made.get('threads', 1), 'thread')}"
     if made.get("date"):
-        yield "Date", str(made["date"])
+        yield "Date", str(made["date"])[:10]
 
 
 def _settings(config) -> str:
     """The settings that a reader of a figure asks about first."""
+    hidden = "x".join(map(str, config.hidden)) or "none"
+    prior = "none" if config.prior_sd is None else f"sd {config.prior_sd:g}"
+    precision = "bfloat16" if config.matmul_precision == "medium" else "float32"
     return (
-        f"{config.dataset}: {config.n_samples:,} samples, hidden "
-        f"{'x'.join(map(str, config.hidden)) or 'none'}, minibatch {config.batch_size}, "
-        f"step size {config.step_size:g}, products in {config.matmul_precision} precision"
+        f"{config.n_samples:,} samples of {config.n_train:,} images, hidden {hidden}, "
+        f"minibatch {config.batch_size}, step {config.step_size:g} after {config.adagrad_warmup} "
+        f"accumulating, prior on weights {prior}, {precision} products, seed {config.seed}"
     )
 
 

@@ -6,6 +6,7 @@ their text. Text and axes take the colour of the page around them: light and dar
 """
 
 import base64
+import hashlib
 import io
 import re
 from dataclasses import dataclass, field
@@ -23,7 +24,6 @@ COLORS = {
     "wake_sleep": "#D55E00",
     "mcem": "#009E73",
     "autoencoder": "#CC79A7",
-    "paper": "#8c8c8c",
 }
 NAMES = {
     "aevb": "AEVB",
@@ -31,6 +31,8 @@ NAMES = {
     "mcem": "Monte Carlo EM",
     "autoencoder": "Autoencoder",
 }
+OTHER_COLORS = "#882255", "#B8860B", "#5B4FC9", "#44AA99"
+PALE = "66"  # opacity of the paper's own curves, two hexadecimal digits behind the colour
 DASHES = {"train": "-", "test": (0, (4, 2))}
 # Ten colours after Paul Tol's "muted", each of which shows on white and on black. The classes are
 # labelled too.
@@ -77,13 +79,28 @@ _CSS = """
 """
 
 
+def color_of(algorithm: str) -> str:
+    """The colour of an algorithm in every figure; one that is new gets the same spare each time."""
+    spare = OTHER_COLORS[sum(algorithm.encode()) % len(OTHER_COLORS)]
+    return COLORS.get(algorithm, spare)
+
+
+def name_of(algorithm: str) -> str:
+    """The name of an algorithm as readers see it: its own where it is not one of the book's."""
+    return NAMES.get(algorithm, algorithm.replace("_", " "))
+
+
 @dataclass
 class Panel:
-    """One drawing of a figure: its title (HTML), its markup and the text that describes it."""
+    """One drawing of a figure: its title (HTML), its markup and the text that describes it.
+
+    `numbers` are a few of the values that it shows, for the figure's text form.
+    """
 
     title: str
     markup: str  # an <svg> or <img> element without its text alternative
     alt: str
+    numbers: str = ""
 
     def html(self) -> str:
         """The panel as HTML, with its text alternative."""
@@ -122,25 +139,38 @@ class Figure:
             for panel in self.panels
         ]
         style = f"--vc-columns:{self.columns};--vc-narrow:{self.narrow}"
-        return (
-            f'<div class="vc-figure"><style>{_CSS}</style>{legend}'
-            f'<div class="vc-panels" style="{style}">{"".join(cells)}</div></div>'
+        inner = (
+            f"<style>{_CSS}</style>{legend}"
+            f'<div class="vc-panels" style="{style}">{"".join(cells)}</div>'
         )
+        return f'<div class="vc-figure" data-digest="{digest(inner)}">{inner}</div>'
 
     def __repr__(self) -> str:
-        n_panels = sum(isinstance(panel, Panel) for panel in self.panels)
-        return f"Figure of {n_panels} panels"
+        """The numbers behind the drawing, a line a panel, which a test of notebooks compares."""
+        panels = [panel for panel in self.panels if isinstance(panel, Panel)]
+        lines = [f"{plain(p.title)}: {p.numbers}" for p in panels if p.numbers]
+        return "\n".join([f"Figure of {counted(len(panels), 'panel')}", *lines])
 
     def save(self, path: str | Path, width: int = 1000) -> None:
         """Write the figure as one SVG file that needs nothing else, for a README or a slide."""
         Path(path).write_text(_compose(self, width), encoding="utf-8")
 
 
+def digest(html: str) -> str:
+    """A short hash by which a test sees that a stored drawing is whole."""
+    return hashlib.sha256(html.encode()).hexdigest()[:12]
+
+
+def counted(n: int, noun: str) -> str:
+    """ "1 panel", "2 panels"."""
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
 def _swatch(color: str, split: str) -> str:
     dash = 'stroke-dasharray="7 4"' if split == "test" else ""
     shape = f'<path d="M1 6H29" stroke="{color}" stroke-width="3" {dash}/>'
-    if split == "band":
-        shape = f'<path d="M1 6H29" stroke="{color}" stroke-width="11" stroke-opacity=".25"/>'
+    if split == "wide":
+        shape = f'<path d="M1 6H29" stroke="{color}" stroke-width="8"/>'
     return f'<svg viewBox="0 0 30 12" aria-hidden="true">{shape}</svg>'
 
 
@@ -150,7 +180,7 @@ def panel_size(columns: int, aspect: float = 0.8) -> tuple[int, int]:
     return width, round(width * aspect)
 
 
-def svg_panel(title, draw, alt, *, size=(150, 145), salt="") -> Panel:
+def svg_panel(title, draw, alt, *, size=(150, 145), salt="", numbers="") -> Panel:
     """A panel drawn by `draw(axes)` on matplotlib axes of `size` CSS pixels."""
     with mpl.rc_context({**_RC, "svg.hashsalt": f"{title}{salt}"}):
         # dpi is that of the rasterised parts alone
@@ -159,7 +189,7 @@ def svg_panel(title, draw, alt, *, size=(150, 145), salt="") -> Panel:
         draw(figure.subplots())
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    return Panel(title, _clean_svg(buffer.getvalue(), size[0]), alt)
+    return Panel(title, _clean_svg(buffer.getvalue(), size[0]), alt, numbers)
 
 
 def _clean_svg(svg: str, width: int) -> str:
@@ -168,7 +198,8 @@ def _clean_svg(svg: str, width: int) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r'<g id="patch_[12]">\s*<path [^>]*?style="fill: #ffffff[^>]*?/>\s*</g>', "", svg)
     svg = svg.replace(_INK, "currentColor").replace("'DejaVu Sans'", "'DejaVu Sans', sans-serif")
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    # coordinates to a hundredth of a pixel; the text of labels stays as it is
+    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), svg)
     style = f'style="--vc-width:{width}px"'
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', rf"\1 {style}", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
@@ -191,7 +222,8 @@ def png_panel(title: str, pixels: np.ndarray, alt: str, *, zoom: int = 1) -> Pan
         f'<img class="vc-pixels dark-light" width="{width * zoom}" height="{height * zoom}" '
         f'src="data:image/png;base64,{data}">'
     )
-    return Panel(title, markup, alt)
+    numbers = f"{height} x {width} pixels, {pixels.mean():.2f} ± {pixels.std():.2f}"
+    return Panel(title, markup, alt, numbers)
 
 
 def _compose(figure: Figure, width: int) -> str:

@@ -1,5 +1,6 @@
 """Numbers beside figures: our bounds, the paper's, and the difference."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -8,21 +9,21 @@ import numpy as np
 from vae_book.claims import contests
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
-from vae_book.plots.style import NAMES, plain
+from vae_book.plots.style import name_of, plain
 from vae_core.data import DATASETS
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Test bound of one experiment after `samples` training samples, in nats per datapoint."""
+    """A bound of one experiment after `samples` training samples, in nats per datapoint."""
 
     dataset: str
     latent_dim: int
     algorithm: str
     samples: float
     paper: float  # nan where the paper's curve says nothing
-    ours: float  # mean over seeds; nan where no run reaches that far
-    spread: float  # half the range over seeds, 0 for one seed
+    ours: float  # mean over the seeds that reach so far; nan where none does
+    spread: float  # half the range over those seeds, 0 for one
     n_seeds: int
 
     @property
@@ -35,16 +36,14 @@ def compare(runs, at=(1e6, 1e7), split: str = "test") -> list[Comparison]:
     """Our bound and the paper's at sample counts `at`, both interpolated in log samples."""
     comparisons = []
     for key, group in group_runs(runs, _experiment).items():
-        curve = paper.fig2_curve(*key, split)
+        curve = paper.fig2_of(group[0], split)
         for samples in at:
             theirs = float(curve.at(samples)) if curve else float("nan")
-            values = [
-                float(paper.interpolate_log(r.curve["samples"], r.curve[f"{split}_bound"], samples))
-                for r in group
-            ]
-            spread = (max(values) - min(values)) / 2
-            ours = float(np.mean(values))
-            comparisons.append(Comparison(*key, samples, theirs, ours, spread, len(group)))
+            values = np.array([run.at(samples, f"{split}_bound") for run in group])
+            values = values[np.isfinite(values)]
+            ours = float(values.mean()) if len(values) else float("nan")
+            spread = float(np.ptp(values)) / 2 if len(values) else 0.0
+            comparisons.append(Comparison(*key, samples, theirs, ours, spread, len(values)))
     return comparisons
 
 
@@ -81,57 +80,79 @@ class Table:
 def bound_table(runs, at=(1e6, 1e7), split: str = "test") -> Table:
     """The comparison of `compare` as a table: one row an experiment, three columns a count.
 
-    The last column is the mean |ours - paper| over all of the printed curve that the runs cover.
+    "±" is half the range over the seeds that reach a count. The last column is the mean
+    |ours - paper| over all of the printed curve that the runs cover.
     """
-    header = ["Data", "<i>N</i><sub>z</sub>", "Algorithm"]
+    header = ["Data", "<i>N</i><sub>z</sub>", "Algorithm", "Seeds"]
     for samples in at:
-        header += [f"paper, {_power(samples)}", "ours", "difference"]
-    comparisons = compare(runs, at, split)
+        header += [f"paper, {power(samples)}", "ours", "difference"]
     rows = []
-    for i in range(0, len(comparisons), len(at)):
-        first = comparisons[i]
-        row = [DATASETS[first.dataset].title, str(first.latent_dim), NAMES[first.algorithm]]
-        for item in comparisons[i : i + len(at)]:
-            ours = _nats(item.ours)
-            if item.n_seeds > 1:
-                ours += f" ± {item.spread:.1f}"
-            row += [_nats(item.paper), ours, _nats(item.difference, signed=True)]
-        group = [run for run in runs if _experiment(run) == _experiment(first)]
+    for key, group in group_runs(runs, _experiment).items():
+        seeds = sorted({run.config.seed for run in group})
+        row = [*_labels(*key), ", ".join(map(str, seeds))]
+        for item in compare(group, at, split):
+            ours = nats(item.ours) + (f" ± {item.spread:.1f}" if item.n_seeds > 1 else "")
+            row += [nats(item.paper), ours, nats(item.difference, signed=True)]
         distances = [paper.mean_abs_difference(run, split) for run in group]
-        rows.append([*row, _nats(float(np.mean(distances)))])
+        rows.append([*row, nats(float(np.mean(distances)))])
     header.append("mean distance")
-    return Table(header, rows, f"{split} bound beside the paper's, in nats", n_text_columns=3)
+    return Table(header, rows, f"{split} bound beside the paper's, in nats", n_text_columns=4)
 
 
 def contest_table(runs) -> Table:
-    """AEVB against wake-sleep: the lead at the end, and how much sooner it got there."""
-    header = ["Data", "<i>N</i><sub>z</sub>", "AEVB's lead, nats", "samples needed"]
+    """AEVB against wake-sleep where both end: who leads, and how much sooner AEVB got there."""
+    header = ["Data", "<i>N</i><sub>z</sub>", "Seed", "samples", "AEVB, nats", "samples needed"]
     rows = [
-        [DATASETS[c.dataset].title, str(c.latent_dim), _nats(c.lead, signed=True), _share(c.share)]
+        [
+            *[DATASETS[c.dataset].title, str(c.latent_dim), str(c.seed), power(c.samples)],
+            *[in_words(c.lead), _share(c.share)],
+        ]
         for c in contests(runs)
     ]
     return Table(header, rows, "AEVB against wake-sleep at the end of both runs", n_text_columns=2)
 
 
-def _experiment(item) -> tuple[str, int, str]:
-    """Data set, latent size and algorithm of a run or of a comparison."""
-    config = getattr(item, "config", item)
-    return config.dataset, config.latent_dim, config.algorithm
+def _experiment(run) -> tuple[str, int, str]:
+    """What seeds of one experiment have in common."""
+    return run.config.dataset, run.config.latent_dim, run.config.algorithm
+
+
+def _labels(dataset: str, latent_dim: int, algorithm: str) -> list[str]:
+    return [DATASETS[dataset].title, str(latent_dim), name_of(algorithm)]
 
 
 def _share(share: float) -> str:
-    return f"{100 * share:.0f}%" if np.isfinite(share) else "never"
+    return f"{100 * share:.0f}%" if np.isfinite(share) else "never there"
 
 
-def _nats(value: float, signed: bool = False) -> str:
+def nats(value: float, signed: bool = False, digits: int = 1) -> str:
+    """A number of nats for a table: a true minus sign, no "-0.0", a dash for what is not known."""
     if not np.isfinite(value):
         return "–"
-    text = f"{value:+.1f}" if signed else f"{value:.1f}"
+    value = round(value, digits) + 0.0  # -0.0 becomes 0.0
+    text = f"{value:+.{digits}f}" if signed and value else f"{value:.{digits}f}"
     return text.replace("-", "−")
 
 
-def _power(samples: float) -> str:
+def in_words(lead: float, digits: int = 1) -> str:
+    """A difference with its sign in words: "leads by 0.3", "trails by 0.3", "level"."""
+    if not np.isfinite(lead):
+        return "–"
+    size = nats(abs(lead), digits=digits)
+    if float(size) == 0:
+        return "level"
+    return f"{'leads' if lead > 0 else 'trails'} by {size}"
+
+
+def span(values: Sequence[float], digits: int = 1) -> str:
+    """ "−141.1 to −102.5", or the one number that all round to."""
+    low, high = nats(min(values), digits=digits), nats(max(values), digits=digits)
+    return low if low == high else f"{low} to {high}"
+
+
+def power(samples: float) -> str:
+    """A number of samples: as a power of ten, in millions, or as it is."""
     exponent = round(float(np.log10(samples)))
     if np.isclose(samples, 10.0**exponent):
         return f"10<sup>{exponent}</sup>"
-    return f"{samples:,.0f}"
+    return f"{samples / 1e6:.3g} million" if samples >= 1e6 else f"{samples:,.0f}"

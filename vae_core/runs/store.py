@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from vae_core.data import Dataset, load_dataset
 from vae_core.model import VAE
 from vae_core.runs.config import RunConfig
+from vae_core.runs.interpolate import interpolate_log
 from vae_core.runs.provenance import Provenance
 from vae_core.runs.trainer import Trainer, build_model, load_checkpoint, write_tensors
 
@@ -95,13 +96,7 @@ class Run:
 
     def at(self, samples: float, column: str = "test_bound") -> float:
         """The column's value at a number of samples, interpolated in log samples; nan outside."""
-        log_samples = np.log(self.curve["samples"])
-        values = self.curve[column]
-        known = np.isfinite(values)
-        if not known.any():
-            return math.nan
-        arguments = log_samples[known], values[known]
-        return float(np.interp(math.log(samples), *arguments, left=math.nan, right=math.nan))
+        return float(interpolate_log(self.curve["samples"], self.curve[column], samples))
 
 
 def find_run(config: RunConfig, *, weights: bool = False) -> Run | None:

@@ -72,12 +72,13 @@ def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
     """Whether the schedule has a point in (samples - per_step, samples].
 
     The schedule is the first step, then every 10^(k / evals_per_decade) from two passes over the
-    training set on. It does not depend on where the run ends, so that a longer run has a shorter
-    one as its prefix.
+    training set on; one denser than the default goes on from the first step. It does not depend
+    on where the run ends, so that a longer run has a shorter one as its prefix.
     """
     if samples == per_step:
         return True
-    if samples < FIRST_EVALUATION * config.n_train:
+    is_dense = config.evals_per_decade > RunConfig.model_fields["evals_per_decade"].default
+    if samples < FIRST_EVALUATION * config.n_train and not is_dense:
         return False
 
     def index(n: int) -> int:

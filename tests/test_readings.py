@@ -1,0 +1,90 @@
+"""Which stored runs stand for the paper's experiments, and how often a run is evaluated."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_book import readings
+from vae_core.algorithms import ALGORITHMS
+from vae_core.runs import Run
+from vae_core.runs.config import RunConfig
+from vae_core.runs.interpolate import interpolate_log
+from vae_core.runs.trainer import is_evaluated
+
+
+def run_of(config):
+    return Run(Path(config.key), config, {})
+
+
+def test_a_size_of_its_own_goes_before_its_kind():
+    assert readings.reading_of("mnist", "aevb", 20).step_size == 0.01
+    assert readings.reading_of("mnist", "aevb", 5).step_size == 0.02
+    assert readings.reading_of("digits", "aevb", 5) is None
+
+
+def test_a_seed_of_frey_face_is_a_split_too():
+    assert readings.config_of("freyface", "aevb", 2, seed=3).split_seed == 3
+    assert readings.config_of("mnist", "aevb", 2, seed=3).split_seed == 0
+
+
+def test_settings_go_before_the_reading_and_the_seed():
+    config = readings.config_of("mnist", "aevb", 20, 1, {"seed": 5, "step_size": 0.5})
+    assert (config.seed, config.step_size, config.adagrad_warmup) == (5, 0.5, 0)
+    assert not readings.is_of_reading(config)
+
+
+def test_what_has_no_reading_of_its_own_is_read_by_the_defaults():
+    assert readings.config_of("digits", "mcem", 2) == RunConfig(
+        dataset="digits", algorithm="mcem", latent_dim=2
+    )
+
+
+def test_the_longest_run_whatever_its_precision():
+    short = readings.config_of("mnist", "aevb", 5, settings={"n_samples": 1_000})
+    long = short.model_copy(update={"n_samples": 2_000, "matmul_precision": "medium"})
+    (found,) = readings.longest(map(run_of, [short, long, short]), lambda run: 0).values()
+    assert found.config == long
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        dict(dataset="digits", n_samples=2_000),
+        dict(dataset="digits", n_samples=30_000),
+        dict(dataset="mnist", n_samples=20_000),
+        dict(dataset="mnist", n_samples=500_000),
+        dict(dataset="freyface", n_samples=10_000),
+        dict(dataset="digits", n_samples=700),  # seven steps: each is a row
+        dict(dataset="digits", algorithm="mcem", n_samples=100_000),
+    ],
+)
+def test_short_runs_have_a_curve(fields):
+    config = RunConfig(**fields)
+    config = config.model_copy(update={"evals_per_decade": readings.evals_per_decade(config)})
+    per_step = ALGORITHMS[config.algorithm].samples_per_step(config)
+    counts = range(per_step, config.n_samples + per_step, per_step)
+    rows = sum(is_evaluated(n, per_step, config) for n in counts)
+    assert min(12, len(counts)) <= rows <= 60
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "freyface"])
+def test_runs_at_the_papers_scale_keep_their_keys(dataset):
+    config = RunConfig(dataset=dataset, n_samples=10_000_000)
+    assert readings.evals_per_decade(config) == config.evals_per_decade == 12
+
+
+def test_interpolation_is_linear_in_log_samples_and_skips_missing_values():
+    values = interpolate_log([0, 1e2, 1e3, 1e4], [5.0, -20.0, np.nan, -10.0], [1e3, 1e5])
+    assert values[0] == pytest.approx(-15.0)
+    assert np.isnan(values[1])
+
+
+def test_interpolation_says_nothing_in_a_wide_and_steep_gap():
+    curve = [1e2, 1e4, 1e5], [-20.0, -10.0, -9.0]
+    at = [1e3, 1e4, 3e4]
+    assert np.isnan(interpolate_log(*curve, at, max_gap=(2.0, 5.0))).tolist() == [
+        True,
+        False,
+        False,
+    ]

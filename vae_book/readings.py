@@ -1,0 +1,128 @@
+"""The book's reading of the paper: which of the stored runs stand for its experiments.
+
+The paper chose Adagrad's step for each experiment and does not print it; whether the prior on the
+weights was in force is not certain either. One table holds what this book takes. What is not in
+it (minibatch, initial weights, ...) is RunConfig's default, and runs may differ in length,
+in the precision of their products and in how often they were evaluated.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import vae_core as vc
+from vae_core.algorithms import ALGORITHMS
+from vae_core.runs import Run
+from vae_core.runs.config import RunConfig
+from vae_core.runs.trainer import is_evaluated
+
+
+class Reading(NamedTuple):
+    """What the paper leaves open about an experiment of its Figure 2, as this book takes it."""
+
+    step_size: float  # Adagrad's
+    adagrad_warmup: int  # minibatches that only accumulate squared gradients
+    prior_sd: float | None  # of the MAP prior on the weights; None: no prior
+
+
+# By data set and algorithm, and by number of latent variables where one needs its own. Chosen
+# among the candidates of Section 5 as the nearest to the paper's curves, so the distance to those
+# curves is a fit and no prediction; `reproducibility/ambiguities` shows what the others cost.
+READINGS: dict[tuple, Reading] = {
+    ("mnist", "aevb"): Reading(0.02, 100, 1.0),
+    ("mnist", "aevb", 20): Reading(0.01, 0, 1.0),
+    ("mnist", "wake_sleep"): Reading(0.02, 100, 1.0),
+    ("freyface", "aevb"): Reading(0.01, 0, None),
+    ("freyface", "wake_sleep"): Reading(0.02, 0, None),
+}
+FREE_FIELDS = {"n_samples", "matmul_precision", "evals_per_decade"}
+DEFAULT_LENGTH = 10_000_000  # training samples of an experiment that is not stored
+MIN_EVALUATIONS = 12  # rows that a curve should have, however short its run
+
+
+def reading_of(dataset: str, algorithm: str, latent_dim: int) -> Reading | None:
+    """The book's reading of an experiment; None where RunConfig's defaults are all there is."""
+    kind = dataset, algorithm
+    return READINGS.get((*kind, latent_dim), READINGS.get(kind))
+
+
+def config_of(
+    dataset: str,
+    algorithm: str,
+    latent_dim: int,
+    seed: int = 0,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> RunConfig:
+    """The RunConfig of an experiment by the book's reading; `settings` go before all else.
+
+    On Frey Face a seed stands for a split of the data, too.
+    """
+    reading = reading_of(dataset, algorithm, latent_dim)
+    fields: dict[str, Any] = {} if reading is None else reading._asdict()
+    fields |= dict(dataset=dataset, algorithm=algorithm, latent_dim=latent_dim, seed=seed)
+    if dataset == "freyface":
+        fields["split_seed"] = seed
+    return RunConfig(**(fields | dict(settings)))
+
+
+def experiment_of(config: RunConfig) -> tuple[str, int, str, int]:
+    """What a reading's runs are told apart by: data set, latent size, algorithm and seed."""
+    return config.dataset, config.latent_dim, config.algorithm, config.seed
+
+
+def same_but(a: RunConfig, b: RunConfig, free: Iterable[str] = FREE_FIELDS) -> bool:
+    """Whether two runs differ in the free fields alone."""
+    excluded = set(free)
+    return a.model_dump(exclude=excluded) == b.model_dump(exclude=excluded)
+
+
+def is_of_reading(config: RunConfig) -> bool:
+    """Whether a run is one of the book's reading of its experiment."""
+    dataset, latent_dim, algorithm, seed = experiment_of(config)
+    return same_but(config, config_of(dataset, algorithm, latent_dim, seed))
+
+
+def longest(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> dict[Any, Run]:
+    """The longest run for each `key(run)`, the one evaluated most often among equals; sorted."""
+
+    def rank(run: Run) -> tuple:
+        config = run.config
+        return config.n_samples, config.evals_per_decade, config.matmul_precision == "highest"
+
+    best: dict[Any, Run] = {}
+    for run in runs:
+        name = key(run)
+        if name not in best or rank(best[name]) < rank(run):
+            best[name] = run
+    return {name: best[name] for name in sorted(best)}
+
+
+def run_of(config: RunConfig, *, whole: bool = True, weights: bool = False) -> Run:
+    """The longest stored run that differs from `config` in free fields alone, else its own.
+
+    With whole=False it is the run of just this length, stored or trained now.
+    """
+    if whole:
+        stored = [run for run in vc.all_runs() if run.has_weights or not weights]
+        found = longest((r for r in stored if same_but(r.config, config)), lambda run: 0)
+        if found:
+            return found[0]
+    return vc.get_or_run(config, weights=weights)
+
+
+def evals_per_decade(config: RunConfig) -> int:
+    """Evaluations per factor of ten that give a run of this length a curve worth drawing.
+
+    The default wherever it gives MIN_EVALUATIONS rows, so that the keys of long runs stay.
+    """
+    per_step = ALGORITHMS[config.algorithm].samples_per_step(config)
+    n_steps = -(-config.n_samples // per_step)
+    wanted = min(MIN_EVALUATIONS, n_steps)
+    for density in (config.evals_per_decade, 13, 24, 48, 96, 192):
+        dense = config.model_copy(update={"evals_per_decade": density})
+        rows = 0
+        for step in range(1, n_steps + 1):
+            rows += is_evaluated(step * per_step, per_step, dense)
+            if rows >= wanted:
+                return density
+    return density

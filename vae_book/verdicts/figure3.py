@@ -1,0 +1,98 @@
+"""Verdicts on Figure 3: the marginal likelihood of small models, and its estimator."""
+
+import itertools
+from collections.abc import Iterable
+
+from vae_book.claims import common_count
+from vae_book.plots import marginal
+from vae_book.plots.tables import nats, span
+from vae_book.readings import longest
+from vae_book.verdicts.verdict import Verdict, lead_words, miss
+from vae_core.runs import Run
+
+CLOSE = 1.5  # nats between the ends of our curves and the paper's
+ENDS = 50_000_000  # samples; the claims are about the end of the paper's axis
+FAR_BEHIND = 5.0  # nats
+UNRELIABLE, RELIABLE = 1.0, 0.5  # nats of error of Appendix D
+FIG3 = "figures/fig3_marginal_likelihood"
+
+
+def figure3_runs(runs: Iterable[Run]) -> dict[tuple[int, str], Run]:
+    """The longest run with an estimated marginal likelihood, by (n_train, algorithm)."""
+    fits = (r for r in runs if marginal.paper.fig3_of(r) and "test_log_marginal" in r.curve)
+    return longest(fits, lambda run: (run.config.n_train, run.config.algorithm))
+
+
+def judge_ends(runs: Iterable[Run]) -> list[Verdict]:
+    """The end values of all curves of Figure 3, and the order in which they lie."""
+    found = figure3_runs(runs)
+    found = {key: run for key, run in found.items() if run.curve["samples"][-1] >= ENDS}
+    ends = {
+        (*key, split): marginal.end_of(run, split)
+        for key, run in found.items()
+        for split in marginal.SPLITS
+    }
+    rows = [
+        _ends_row(n, [end for key, end in ends.items() if key[0] == n]) for n in (1_000, 50_000)
+    ]
+    ordered = tuple(
+        (ends[a][1] > ends[b][1]) == (ends[a][2] > ends[b][2])
+        for a, b in itertools.combinations(ends, 2)
+        if (a[0], a[2]) == (b[0], b[2])  # in one panel, on one split
+    )
+    claim = "The order of the three algorithms at the end, on train and on test"
+    counts = tuple(end[0] for end in ends.values())
+    return [*rows, Verdict("Figure 3", claim, FIG3, ordered, "pairs of curves", counts)]
+
+
+def _ends_row(n_train: int, ends: list[tuple[float, float, float]]) -> Verdict:
+    claim = f"{n_train:,} points: the end of each curve within {CLOSE} nats"
+    if not ends:
+        return Verdict("Figure 3", claim, FIG3)
+    samples, theirs, ours = zip(*ends, strict=True)
+    differences = [b - a for a, b in zip(theirs, ours, strict=True)]
+    return Verdict(
+        "Figure 3", claim, FIG3, tuple(abs(d) <= CLOSE for d in differences), "curves", samples,
+        f"{span(theirs)} nats", f"{span(ours)} nats", miss(differences), "step, warm-up",
+        6 - len(ends),
+    )  # fmt: skip
+
+
+def judge_scaling(runs: Iterable[Run]) -> list[Verdict]:
+    """Monte Carlo EM is not on-line and falls behind with 50,000 points."""
+    found = figure3_runs(runs)
+    pair = [found.get((50_000, name)) for name in ("aevb", "mcem")]
+    claim = f"50,000 points: Monte Carlo EM falls more than {FAR_BEHIND:g} nats behind AEVB"
+    if None in pair or (samples := common_count(pair)) < ENDS:
+        return [Verdict("Figure 3", claim, FIG3)]
+    ours = pair[0].at(samples, "test_log_marginal") - pair[1].at(samples, "test_log_marginal")
+    drawn = [float(marginal.paper.fig3_of(run).at(samples)) for run in pair]
+    theirs = drawn[0] - drawn[1]
+    return [
+        Verdict(
+            "Figure 3", claim, FIG3, (ours > FAR_BEHIND,), "panels", (samples,),
+            f"AEVB {lead_words([theirs])}", f"AEVB {lead_words([ours])}", miss([ours - theirs]),
+            "step, warm-up",
+        )
+    ]  # fmt: skip
+
+
+def judge_appendix_d(runs: Iterable[Run]) -> list[Verdict]:
+    """Appendix D serves below five latent dimensions and errs by more than a nat in many."""
+    errors: dict[int, list[float]] = {}
+    for run in runs:
+        for name, found in run.metrics.items():
+            if name.startswith("appendix_d_bias/"):
+                middle = 0.5 * (found["lower"] + found["upper"])
+                error = found["hmc_density"] - middle
+                errors.setdefault(run.config.latent_dim, []).append(error)
+    claim = "Appendix D: unreliable for a higher dimensional latent space, not below 5"
+    if len(errors) < 2 or max(errors) < 5:
+        return [Verdict("Figure 3", claim, FIG3, unit="models")]
+    low = [error for latent_dim in errors if latent_dim < 5 for error in errors[latent_dim]]
+    high = errors[max(errors)]
+    worst = max(high, key=abs)
+    ours = f"at most {nats(max(map(abs, low)))} nats off below 5 latent variables; "
+    ours += f"{nats(abs(worst))} {'above' if worst > 0 else 'below'} with {max(errors)}"
+    passed = [abs(error) < RELIABLE for error in low] + [abs(error) > UNRELIABLE for error in high]
+    return [Verdict("Figure 3", claim, FIG3, tuple(passed), "models", (), "no number", ours)]

@@ -1,0 +1,28 @@
+"""Curves between their evaluations: linear in the logarithm of the sample count."""
+
+import numpy as np
+
+NO_GAP = (np.inf, np.inf)
+
+
+def interpolate_log(samples, values, at, max_gap: tuple[float, float] = NO_GAP) -> np.ndarray:
+    """Values at sample counts `at`, linear in log samples; nan outside the curve and in its gaps.
+
+    A gap is a piece that is longer than `max_gap` in log samples and in value both. Vertices
+    without a value (nan) are left out, and so is a count of 0.
+    """
+    samples, values = np.asarray(samples, float), np.asarray(values, float)
+    known = np.isfinite(values) & (samples > 0)
+    log_at = np.log(np.asarray(at, float))
+    if not known.any():
+        return np.full(log_at.shape, np.nan)
+    x, y = np.log(samples[known]), values[known]
+    # a count that is off by rounding alone still meets its vertex
+    silent = (log_at < x[0] - 1e-9) | (log_at > x[-1] + 1e-9)
+    if len(x) > 1:
+        right = np.clip(np.searchsorted(x, log_at), 1, len(x) - 1)
+        is_long = x[right] - x[right - 1] > max_gap[0]
+        is_steep = np.abs(y[right] - y[right - 1]) > max_gap[1]
+        on_vertex = np.isclose(log_at, x[right]) | np.isclose(log_at, x[right - 1])
+        silent |= is_long & is_steep & ~on_vertex
+    return np.where(silent, np.nan, np.interp(log_at, x, y))
