@@ -24,11 +24,13 @@ from typing import Literal
 datasets = ["mnist", "freyface"]  # which
 latent_dims: list[int] = []
 step_size = 0.01
-n_samples = 10**7
+n_samples = 10_000_000
 seed: int | None = None
 binarize = False
 precision: Literal["highest", "medium"] = "highest"
 label = "run"
+n_train = None
+settings = {}
 """
 
 
@@ -77,7 +79,20 @@ def test_parameters_are_read_with_their_types(notebook):
         "binarize": "bool",
         "precision": "Literal['highest', 'medium']",
         "label": "str",
+        "n_train": "Any",
+        "settings": "dict",
     }
+
+
+@pytest.mark.parametrize("default", ["__import__('os').mkdir('made')", "10**7", "range(3)", "x"])
+def test_only_literals_are_defaults_and_none_is_evaluated(tmp_path, monkeypatch, default):
+    monkeypatch.chdir(tmp_path)
+    notebook = write(tmp_path / "a.ipynb", parameters=f"n = {default}")
+    with pytest.raises(ParameterError, match=r"a.ipynb: .* n = .* is no literal"):
+        declared_parameters(notebook)
+    assert os.listdir(tmp_path) == ["a.ipynb"]
+    annotated = write(tmp_path / "b.ipynb", parameters=f"n: int = {default}")
+    assert declared_parameters(annotated)["n"].value is None
 
 
 def test_a_notebook_without_such_a_cell_declares_nothing(tmp_path):
@@ -105,6 +120,20 @@ def test_a_notebook_without_such_a_cell_declares_nothing(tmp_path):
         ({"precision": "high"}, "precision='high' is not of type Literal"),
         ({"label": None}, "label=None is not of type str"),
         ({"label": 3}, "label=3 is not of type str"),
+        ({"latent_dims": [5.0]}, r"latent_dims=\[5.0\] is not of type list\[int\].*; write 5$"),
+        ({"latent_dims": ["2"]}, r"latent_dims=\['2'\] is not of type list\[int\]"),
+        ({"latent_dims": [True]}, r"latent_dims=\[True\] is not of type list\[int\]"),
+        ({"step_size": float("inf")}, "step_size=inf is not of type float"),
+        ({"step_size": -1}, r"step_size=-1 must be above 0 \(default 0.01\)"),
+        ({"datasets": []}, r"datasets=\[\] is empty; name at least one"),
+        # what no run can have
+        ({"datasets": ["cifar10"]}, "fig.ipynb: .*'cifar10'"),
+        ({"latent_dims": [2, 0]}, "fig.ipynb: latent_dim=0: .* greater than or equal to 1"),
+        ({"datasets": ["digits"], "n_train": 1501}, "digits has 1500 training images"),
+        ({"settings": {"stepsize": 0.1}}, "unknown field 'stepsize'.*'step_size'"),
+        ({"settings": {"latent_dim": 2}}, "latent_dim has a parameter of its own, latent_dims"),
+        ({"settings": {"n_mc": "2"}}, "n_mc='2': Input should be a valid integer"),
+        ({"latent_dims": list(range(1, 3000))}, "5,998 runs are asked for, more than 2,000"),
     ],
 )
 def test_a_bad_parameter_is_refused_before_a_kernel_starts(notebook, values, message, no_kernel):
@@ -144,7 +173,11 @@ def test_a_file_gives_each_notebook_its_own(notebook, tmp_path):
         ("n_sample: 3", "no notebook declares a parameter 'n_sample'; did you mean 'n_samples'"),
         ("notebooks: {figures/fgi: {seed: 1}}", "no notebook 'figures/fgi'.*'figures/fig'"),
         ("notebooks: {figures/fig: {sed: 1}}", "no parameter 'sed'; did you mean 'seed'"),
-        ("n_samples: 1e6", "n_samples='1e6' is not of type int"),
+        ("n_samples: 1e-6", "n_samples=1e-06 is not of type int"),
+        ("n_samples: 1\nn_samples: 2", "line 2, column 1: 'n_samples' is given twice"),
+        ("latent_dims: &a [*a]", "line 1, column 14: a value that contains itself"),
+        ("latent_dims: " + "[" * 1000, "more than 20 lists within lists"),
+        ("seed: !!python/name:os.system", "line 1, column 7: could not determine a constructor"),
         ("- 1", r"expected `name: value` lines, found \[1\]"),
         ("notebooks: [a]", "notebooks: expected `name: value` lines"),
         ("notebooks: {figures/fig: 3}", "notebooks: figures/fig: expected `name: value` lines"),

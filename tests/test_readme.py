@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from vae_book.cli import cli
-from vae_book.declared import check_values
+from vae_book.notebooks import check_values
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()

@@ -1,17 +1,24 @@
 """The parameters that a notebook declares, and the check of values against them.
 
-A notebook declares its parameters by assignments in its one cell tagged `parameters`; the type of
-a parameter is its annotation or, without one, the type of its default.
+A notebook declares its parameters by assignments in its one cell tagged `parameters`. The type of
+a parameter is its annotation or, without one, the type of its default, which is a literal; nothing
+of a notebook is evaluated. A value must also be like its default in sign and in emptiness: what is
+positive stays positive, and only a list that is empty by default ("those of the paper") may be.
 """
 
 import ast
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import nbformat
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from vae_book.params import ParameterError, nearest
+from vae_book.params import ParameterError, nearest, parse_yaml, shown
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+_TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "dict": dict}
+_TYPES |= dict.fromkeys(("list", "tuple", "Sequence", "Iterable"), list)
 
 
 class Parameter(NamedTuple):
@@ -21,42 +28,75 @@ class Parameter(NamedTuple):
     default: str
     type: str
 
+    @property
+    def value(self) -> Any:
+        """The default; None if it is an expression (which is not evaluated)."""
+        return _literal(self.default)
+
+    def read(self, text: str) -> Any:
+        """A value written as YAML on the command line; a list may do without its brackets."""
+        value = parse_yaml(text, f"-p {self.name}")
+        if self.type.startswith("list") and not isinstance(value, list):
+            return parse_yaml(f"[{text}]", f"-p {self.name}")
+        return value
+
+    def check(self, value: Any) -> Any:
+        """The value with tuples as lists; ParameterError says why it is none for this parameter."""
+        value = _tuples_to_lists(value)
+        where = f"{self.name}={shown(value)}"
+        try:
+            TypeAdapter(_type(_parse(self.type)), config=_STRICT).validate_python(value)
+        except ValidationError:
+            hint = _number_hint(value, self.type)
+            raise ParameterError(
+                f"{where} is not of type {self.type} (default {self.default}){hint}"
+            ) from None
+        if value == [] and self.value:
+            raise ParameterError(f"{where} is empty; name at least one (default {self.default})")
+        if min(_numbers(self.value), default=0) > 0 and any(n <= 0 for n in _numbers(value)):
+            raise ParameterError(f"{where} must be above 0 (default {self.default})")
+        return value
+
 
 def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
-    """The parameters of a notebook, read from its cell tagged `parameters`; {} without one."""
-    for cell in nbformat.read(notebook, as_version=4).cells:
+    """The parameters of a notebook, read from its cell tagged `parameters`; {} without one.
+
+    Raises:
+        ParameterError: the file is no notebook, or the cell is not as described above.
+    """
+    for cell in _cells(notebook):
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
             try:
                 body = ast.parse(cell.source).body
-            except SyntaxError as error:
-                raise ParameterError(
-                    f"{notebook}: the cell tagged `parameters` is not plain Python: {error}"
-                ) from error
-            return {p.name: p for p in map(_parameter, body) if p is not None}
+                return {p.name: p for p in map(_parameter, body) if p is not None}
+            except (SyntaxError, ParameterError) as error:
+                raise ParameterError(f"{notebook}: the cell tagged `parameters`: {error}") from None
     return {}
 
 
-def check_values(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, Any]:
+def check_types(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with tuples as lists, once each is declared by the notebook and of its type.
 
     Raises:
-        ParameterError: names the parameter, the value and what would be right.
+        ParameterError: names the notebook, the parameter, the value and what would be right.
     """
     declared = declared_parameters(notebook)
-    checked = {}
-    for name, value in values.items():
+    for name in values:
         if name not in declared:
-            raise ParameterError(
-                f"{notebook} declares no parameter {name!r}; {nearest(name, declared)}"
-            )
-        kind = declared[name].type
-        if not _fits(value, ast.parse(kind, mode="eval").body):
-            raise ParameterError(
-                f"{notebook}: {name}={value!r} is not of type {kind}"
-                f" (default {declared[name].default}){_number_hint(value, kind)}"
-            )
-        checked[name] = _tuples_to_lists(value)
-    return checked
+            hint = nearest(name, declared)
+            raise ParameterError(f"{notebook} declares no parameter {name!r}; {hint}")
+    try:
+        return {name: declared[name].check(value) for name, value in values.items()}
+    except ParameterError as error:
+        raise ParameterError(f"{notebook}: {error}") from None
+
+
+def _cells(notebook: str | Path) -> list[nbformat.NotebookNode]:
+    try:
+        return nbformat.read(notebook, as_version=4).cells
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ParameterError(f"{notebook} cannot be read as a notebook: {reason}") from None
 
 
 def _parameter(statement: ast.stmt) -> Parameter | None:
@@ -67,61 +107,65 @@ def _parameter(statement: ast.stmt) -> Parameter | None:
         kind = ast.unparse(statement.annotation)
         return Parameter(statement.target.id, ast.unparse(statement.value), kind)
     if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-        source = ast.unparse(statement.value)
-        return Parameter(statement.targets[0].id, source, _type_of_source(source))
+        name, source = statement.targets[0].id, ast.unparse(statement.value)
+        if source != "None" and _literal(source) is None:
+            raise ParameterError(
+                f"{name} = {source} is no literal: write one out, or annotate it (`{name}: int = `)"
+            )
+        return Parameter(name, source, _type_of(_literal(source)))
     return None
 
 
-def _type_of_source(source: str) -> str:
-    """The type of a default; `Any` if it is None or not an expression of literals."""
+def _literal(source: str) -> Any:
     try:
-        return _type_of(eval(source, {"__builtins__": {}}))
-    except Exception:
-        return "Any"
+        return ast.literal_eval(source)
+    except ValueError:
+        return None
 
 
 def _type_of(value: Any) -> str:
+    """How the type of a literal is written."""
     if isinstance(value, list | tuple):
         elements = sorted({_type_of(element) for element in value})
         return f"list[{' | '.join(elements)}]" if elements else "list"
     return "Any" if value is None else type(value).__name__
 
 
-_PLAIN = {"bool": bool, "str": str, "int": int, "float": int | float, "dict": dict}
-_LISTS = {"list", "tuple", "Sequence", "Iterable"}
+def _parse(annotation: str) -> ast.expr:
+    return ast.parse(annotation, mode="eval").body
 
 
-def _fits(value: Any, kind: ast.expr) -> bool:
-    """Whether a value is of the type that an annotation spells; unknown types take anything."""
-    match kind:
+def _type(node: ast.expr) -> Any:
+    """The type that an annotation spells, without evaluating it; Any for names that are unknown."""
+    match node:
         case ast.Constant(None):
-            return value is None
+            return None
         case ast.Constant(str(quoted)):
-            return _fits(value, ast.parse(quoted, mode="eval").body)
+            return _type(_parse(quoted))
         case ast.BinOp(left, ast.BitOr(), right):
-            return _fits(value, left) or _fits(value, right)
-        case ast.Name(name) if name in _LISTS:
-            return isinstance(value, list | tuple)
-        case ast.Name(name) if name in _PLAIN:
-            return isinstance(value, _PLAIN[name]) and (
-                name == "bool" or not isinstance(value, bool)
-            )
+            return _type(left) | _type(right)
         case ast.Subscript(ast.Name("Literal"), choices):
-            elements = choices.elts if isinstance(choices, ast.Tuple) else [choices]
-            return any(value == ast.literal_eval(element) for element in elements)
+            return Literal[ast.literal_eval(choices)]
         case ast.Subscript(ast.Name("Optional"), inner):
-            return value is None or _fits(value, inner)
-        case ast.Subscript(ast.Name("dict")):
-            return isinstance(value, dict)
-        case ast.Subscript(ast.Name(name), inner) if name in _LISTS:
-            element = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
-            return isinstance(value, list | tuple) and all(_fits(v, element) for v in value)
-    return True
+            return _type(inner) | None
+        case ast.Subscript(ast.Name("dict"), ast.Tuple([key, value])):
+            return dict[_type(key), _type(value)]
+        case ast.Subscript(ast.Name(name), inner) if _TYPES.get(name) is list:
+            return list[_type(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)]
+        case ast.Name(name):
+            return _TYPES.get(name, Any)
+    return Any
+
+
+def _numbers(value: Any) -> list[int | float]:
+    """The numbers that a value is, or is a list of."""
+    values = value if isinstance(value, list) else [value]
+    return [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
 
 
 def _number_hint(value: Any, kind: str) -> str:
-    """How to write a number that YAML has read as text, or as a float, in the type asked for."""
-    for element in value if isinstance(value, list | tuple) else [value]:
+    """How to write a number that came as text, or as a float, in the type asked for."""
+    for element in value if isinstance(value, list) else [value]:
         try:
             number = float(element)
         except (TypeError, ValueError):

@@ -1,7 +1,8 @@
 """Execution of the book's notebooks with other parameters.
 
 papermill only warns about a parameter that a notebook does not declare, and takes a value of any
-type. Here both are refused before a kernel starts (see `vae_book.declared`).
+type. Here both are refused before a kernel starts (see `vae_book.declared`), and so is a setting
+that no run can have (`vae_book.planned`).
 """
 
 import os
@@ -13,8 +14,9 @@ from typing import Any
 
 import nbformat
 
-from vae_book.declared import Parameter, check_values, declared_parameters
-from vae_book.params import ParameterError, Params, load_params, nearest
+from vae_book.declared import Parameter, check_types, declared_parameters
+from vae_book.params import ParameterError, Params, load_params, nearest, one_line
+from vae_book.planned import planned_runs
 
 __all__ = [
     "NotebookFailed",
@@ -23,6 +25,7 @@ __all__ = [
     "Params",
     "book_of",
     "check_params",
+    "check_values",
     "declared_parameters",
     "execute",
     "load_params",
@@ -43,12 +46,31 @@ def parameters_for(notebook: str | Path, params: Params) -> dict[str, Any]:
         ParameterError: a value of the wrong type, or a name under `notebooks:` for this very
             notebook that it does not declare.
     """
+    return check_values(notebook, _chosen(notebook, params))
+
+
+def check_values(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with tuples as lists, once the notebook declares them and its runs can be trained.
+
+    Raises:
+        ParameterError: names the notebook, the parameter, the value and what would be right.
+    """
+    values = check_types(notebook, values)
+    try:
+        planned_runs(declared_parameters(notebook).values(), values)
+    except ValueError as error:
+        raise ParameterError(f"{notebook}: {one_line(error)}") from None
+    return values
+
+
+def _chosen(notebook: str | Path, params: Params) -> dict[str, Any]:
+    """What a parameter file says for one notebook, unchecked."""
     declared = declared_parameters(notebook)
     chosen = {name: value for name, value in params.values.items() if name in declared}
     for key, values in params.notebooks.items():
         if _is_named(Path(notebook), key):
             chosen |= values
-    return check_values(notebook, chosen)
+    return chosen
 
 
 def check_params(params: Params, notebooks: Iterable[str | Path]) -> None:
@@ -101,8 +123,8 @@ def execute(
     if params_file is not None:
         params = load_params(params_file)
         check_params(params, book_of(notebook))
-        values = parameters_for(notebook, params)
-    values |= check_values(notebook, parameters or {})
+        values = _chosen(notebook, params)
+    values = check_values(notebook, values | dict(parameters or {}))
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".execute-", dir=output.parent) as folder:
         temporary = Path(folder) / output.name

@@ -1,0 +1,50 @@
+"""The runs that the parameters of a notebook ask for, made before a kernel starts.
+
+A parameter whose name is a field of RunConfig sets that field, its plural (`latent_dims`) each of
+its values in turn, and `settings` is a mapping of further fields. A value that is empty or 0 by
+default leaves the choice to the notebook.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vae_book.declared import Parameter
+
+MAX_RUNS = 2_000
+
+
+def planned_runs(declared: Iterable[Parameter], values: Mapping[str, Any]) -> list[Any]:
+    """One RunConfig for each combination of the values; those not given are at their defaults.
+
+    Raises:
+        ValueError: (pydantic's ValidationError among them) a run that there cannot be.
+    """
+    from vae_core.runs.config import RunConfig  # late: it loads numpy
+
+    chosen = {p.name: values.get(p.name, p.value) for p in declared}
+    settings = chosen.pop("settings", None) or {}
+    left_open = {p.name for p in declared if not p.value and values.get(p.name, p.value) == p.value}
+    grid: dict[str, list] = {}
+    for name in chosen.keys() - left_open:
+        if name in RunConfig.model_fields:
+            grid[name] = [chosen[name]]
+        elif name.removesuffix("s") in RunConfig.model_fields:
+            grid[name.removesuffix("s")] = chosen[name]
+    for field in settings:
+        owner = next((name for name in chosen if name in (field, f"{field}s")), None)
+        if owner is not None:
+            raise ValueError(f"settings={settings}: {field} has a parameter of its own, {owner}")
+    n_runs = math.prod(map(len, grid.values()))
+    if n_runs > MAX_RUNS:
+        raise ValueError(
+            f"{n_runs:,} runs are asked for, more than {MAX_RUNS:,}: name fewer values"
+        )
+    combinations = (dict(zip(grid, c, strict=True)) for c in itertools.product(*grid.values()))
+    return [RunConfig.model_validate(_tuples(c | settings), strict=True) for c in combinations]
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """`hidden` as the tuple that it is in a RunConfig."""
+    return {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}
