@@ -10,8 +10,9 @@ from vae_core.algorithms.common import Images
 from vae_core.data import load_dataset
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.model import VAE
+from vae_core.runs.checkpoint import load_checkpoint, save_checkpoint
 from vae_core.runs.config import RunConfig
-from vae_core.runs.trainer import Trainer, load_checkpoint, save_checkpoint
+from vae_core.runs.trainer import Trainer
 
 
 def seeded(seed=0):

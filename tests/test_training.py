@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-import vae_core.runs.trainer as training
+import vae_core.runs.checkpoint as checkpoint
 from vae_core import RunConfig, load_dataset
 from vae_core.algorithms.common import Images, adagrad_, add_map_prior_
-from vae_core.runs.trainer import Trainer, is_evaluated, load_checkpoint, save_checkpoint
+from vae_core.runs.checkpoint import load_checkpoint, save_checkpoint
+from vae_core.runs.trainer import Trainer, is_evaluated
 
 ALGORITHMS = ["aevb", "wake_sleep", "autoencoder"]
 
@@ -90,7 +91,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(digits, tmp_path, monkeypatch):
         file.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(training, "save_file", no_space)
+    monkeypatch.setattr(checkpoint, "save_file", no_space)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(path, trainer)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

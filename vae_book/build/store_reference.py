@@ -15,8 +15,8 @@ import yaml
 from safetensors.torch import load_file
 
 from vae_core.runs import cache_dir, reference_dir
+from vae_core.runs.checkpoint import write_tensors
 from vae_core.runs.sweep import configs_of
-from vae_core.runs.trainer import write_tensors
 
 
 def copy_run(source: Path, target: Path, *, weights: bool) -> int:

@@ -22,10 +22,11 @@ from safetensors.torch import load_file
 
 from vae_core.data import Dataset, load_dataset
 from vae_core.model import VAE
+from vae_core.runs.checkpoint import load_checkpoint, write_tensors
 from vae_core.runs.config import RunConfig
 from vae_core.runs.interpolate import interpolate_log
 from vae_core.runs.provenance import Provenance
-from vae_core.runs.trainer import Trainer, build_model, load_checkpoint, write_tensors
+from vae_core.runs.trainer import Trainer, build_model
 
 
 class MissingRunError(LookupError):

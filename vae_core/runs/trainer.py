@@ -1,9 +1,7 @@
-"""The training loop: steps, the evaluation schedule, checkpoints and progress."""
+"""The training loop: steps, the evaluation schedule and progress."""
 
 import dataclasses
-import json
 import math
-import os
 import signal
 import sys
 import time
@@ -12,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -21,6 +17,7 @@ from vae_core.algorithms import ALGORITHMS
 from vae_core.algorithms.common import Images, Settings
 from vae_core.data import Dataset
 from vae_core.model import VAE
+from vae_core.runs.checkpoint import save_checkpoint
 from vae_core.runs.config import RunConfig
 
 FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced from there
@@ -259,45 +256,3 @@ def deferred_interrupt() -> Iterator:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-
-
-def save_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Writes all that a run needs to go on bit for bit, whole or not at all."""
-    tensors = {
-        f"{group}/{name}": tensor
-        for group, members in trainer.state._asdict().items()
-        for name, tensor in members.items()
-    }
-    tensors["generator"] = trainer.generator.get_state()
-    progress = {
-        "samples": trainer.samples,
-        "seconds": trainer.seconds,
-        "curve": trainer.curve,
-        "recent": trainer.recent,
-    }
-    write_tensors(path, tensors, {"progress": json.dumps(progress)})
-
-
-def load_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Puts ``trainer`` where ``save_checkpoint`` left it."""
-    with safe_open(path, framework="pt") as stored:
-        progress = json.loads(stored.metadata()["progress"])
-        for group, members in trainer.state._asdict().items():
-            for name, tensor in members.items():
-                tensor.copy_(stored.get_tensor(f"{group}/{name}"))
-        trainer.generator.set_state(stored.get_tensor("generator"))
-    trainer.samples, trainer.seconds = progress["samples"], progress["seconds"]
-    trainer.curve, trainer.recent = progress["curve"], progress["recent"]
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """safetensors to a temporary name, flushed to disk, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file({k: t.contiguous() for k, t in tensors.items()}, temporary, metadata)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
