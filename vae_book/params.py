@@ -21,7 +21,6 @@ from pydantic import ValidationError
 
 from vae_book._yaml import load
 
-
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlist = _SHORT.maxtuple = 12

@@ -106,7 +106,7 @@ def chunks(images: Images, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """(x, rows of each tensor) of one chunk after another; the rows are views, to be written to."""
     views = [tensor.split(CHUNK_ROWS) for tensor in tensors]
     for rows, *parts in zip(images.rows.split(CHUNK_ROWS), *views, strict=True):
-        yield images.scaled(rows), *parts
+        yield images.scaled(rows, tensors[0].dtype), *parts
 
 
 def move_chains_(
