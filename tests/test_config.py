@@ -1,7 +1,18 @@
-import pytest
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import pytest
+import torch
+
+import vae_core.runs.config as module
 from vae_core import RunConfig
+from vae_core.data import DATASETS
 from vae_core.runs.trainer import build_model
+
+REFERENCE = Path(__file__).parents[1] / "book" / "reference"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +39,28 @@ from vae_core.runs.trainer import build_model
         ({"latent_dim": [2, 3]}, "latent_dim"),
         ({"dataset": ["mnist"]}, "dataset"),
         ({"semantics": 99}, "semantics=99"),
+        ({"split_seed": 2}, "split_seed=2: mnist comes with its own split"),
+        ({"hidden": 16}, "hidden"),
+        ({"latent_dim": "10"}, "latent_dim"),
+        ({"latent_dim": 10.5}, "latent_dim"),
+        ({"latent_dim": True}, "latent_dim"),
+        ({"step_size": "1e-3"}, "step_size"),
+        ({"step_size": math.inf}, "step_size"),
+        ({"step_size": math.nan}, "step_size"),
+        ({"init_sd": math.inf}, "init_sd"),
+        ({"mcem_annealing": math.nan}, "mcem_annealing"),
+        ({"n_samples": math.inf}, "n_samples"),
+        ({"prior_sd": 1e-200}, "prior_sd=1e-200: its precision overflows; use at least 1e-30"),
+        ({"prior_sd": -math.inf}, "prior_sd"),
+        ({"binarize": 1}, "binarize"),
+        ({"seed": 2**32}, "seed"),
+        ({"evals_per_decade": 10**400}, "evals_per_decade"),
+        ({"latent_dim": 10**9}, r"latent_dim=1000000000, .* would need about 18,276 GiB"),
+        ({"hidden": (10**9,)}, r"hidden=\[1000000000\].* GiB"),
+        ({"batch_size": 10**8}, "batch_size=100000000.* GiB"),
+        ({"n_mc": 10**6}, "n_mc=1000000.* GiB"),
+        ({"n_samples": 10**18}, "n_samples=1000000000000000000.* 1,615,744 years"),
+        ({"algorithm": "mcem", "mcem_leapfrog": 10**15}, "mcem_leapfrog=1000000000000000.* years"),
     ],
 )
 def test_a_bad_field_is_refused_by_name(fields, message):
@@ -58,6 +91,63 @@ def test_every_field_but_the_length_separates_trajectories():
     longer, other = RunConfig(n_samples=2 * base.n_samples), RunConfig(seed=1)
     assert longer.key != base.key and longer.trajectory_key == base.trajectory_key
     assert other.key != base.key and other.trajectory_key != base.trajectory_key
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"latent_dim": 10.0},
+        {"latent_dim": np.int64(10)},
+        {"latent_dim": np.float64(10)},
+        {"latent_dim": torch.tensor(10)},
+        {"latent_dim": 10, "algorithm": None, "estimator": None, "seed": None},
+        {"latent_dim": 10, "n_samples": 1e7, "hidden": [500.0]},
+        {"latent_dim": 10, "hidden": np.array([500]), "step_size": np.float64(0.02)},
+        {"latent_dim": 10, "dataset": None, "init_sd": None},
+    ],
+)
+def test_however_a_setting_is_written_it_is_the_same_run(other):
+    assert RunConfig(**other) == RunConfig(latent_dim=10)
+    assert RunConfig(**other).key == RunConfig(latent_dim=10).key
+
+
+def test_an_infinitely_wide_prior_is_none():
+    assert RunConfig(prior_sd=math.inf).key == RunConfig(prior_sd=None).key != RunConfig().key
+
+
+def test_the_prior_is_the_data_sets_unless_given(monkeypatch):
+    given = {sd: RunConfig(dataset="freyface", prior_sd=sd) for sd in (1.0, None)}
+    for sd in (1.0, None):
+        monkeypatch.setitem(DATASETS, "freyface", replace(DATASETS["freyface"], prior_sd=sd))
+        assert RunConfig(dataset="freyface") == given[sd]
+        assert RunConfig(dataset="freyface", prior_sd=1.0).key == given[1.0].key
+        assert RunConfig(dataset="freyface", prior_sd=None).key == given[None].key
+
+
+def test_the_committed_runs_keep_their_keys():
+    folders = [path.parent for path in REFERENCE.glob("*/run.json")]
+    assert len(folders) >= 63
+    for folder in folders:
+        assert (
+            RunConfig(**json.loads((folder / "run.json").read_text())["config"]).key == folder.name
+        )
+
+
+def test_other_semantics_are_other_runs(monkeypatch):
+    settings = [{}, {"dataset": "digits", "latent_dim": 2}, {"algorithm": "mcem", "prior_sd": None}]
+    before = [RunConfig(**fields) for fields in settings]
+    monkeypatch.setattr(module, "SEMANTICS", 2)
+    for fields, old in zip(settings, before, strict=True):
+        new = RunConfig(**fields)
+        assert new.key != old.key and new.trajectory_key != old.trajectory_key
+        with pytest.raises(ValueError, match="semantics=1: this version of vae_core computes"):
+            RunConfig(**old.model_dump())
+
+
+@pytest.mark.parametrize("name", list(DATASETS))
+def test_every_likelihood_that_suits_a_data_set_is_taken(name):
+    for likelihood in DATASETS[name].likelihoods:
+        assert RunConfig(dataset=name, likelihood=likelihood).likelihood == likelihood
 
 
 def test_the_key_is_readable():

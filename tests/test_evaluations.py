@@ -1,7 +1,7 @@
 """Evaluations are computed once, kept with their run, and told in tables."""
 
-import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,38 @@ def test_the_mean_is_that_of_log_marginal_and_is_kept(run, monkeypatch):
     assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_committed_run_is_never_written_to(run, empty_reference, monkeypatch):
+    monkeypatch.delenv("VAE_CORE_TRAIN", raising=False)
+    folder = empty_reference / run.key
+    shutil.copytree(run.path, folder)
+    (folder / "metrics.json").unlink(missing_ok=True)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    found = evaluations.mean_log_marginal(Run.load(folder), "test", "importance_sampling", 20)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    committed = Run.load(folder)
+    assert found not in committed.metrics.values()  # what a page judges is what is committed
+    monkeypatch.setenv("VAE_CORE_TRAIN", "never")
+    assert evaluations.mean_log_marginal(committed, "test", "importance_sampling", 20) == found
+    (folder / "metrics.json").write_text(evaluations.metrics_path(committed).read_text())
+    assert found in Run.load(folder).metrics.values()
+
+
+def test_a_metric_is_found_by_its_exact_name(run, monkeypatch):
+    monkeypatch.setenv("VAE_CORE_TRAIN", "never")
+    run.metrics["log_marginal/test/ais/7/n_samples=4,n_temperatures=2000"] = {"mean": 1.0}
+    with pytest.raises(MissingRunError, match="n_temperatures=200'"):
+        evaluations.mean_log_marginal(run, "test", "ais", 7)
+
+
+def test_a_damaged_file_of_metrics_is_a_warning(run, monkeypatch):
+    monkeypatch.delenv("VAE_CORE_TRAIN", raising=False)
+    found = evaluations.mean_log_marginal(run, "test", "ais", 5)
+    evaluations.metrics_path(run).write_text("[")
+    with pytest.warns(UserWarning, match="holds no metrics"):
+        again = evaluations.mean_log_marginal(Run.load(run.path), "test", "ais", 5)
+    assert again == found
+
+
 def test_what_is_missing_is_not_computed_where_that_is_forbidden(run, monkeypatch):
     monkeypatch.setenv("VAE_CORE_TRAIN", "never")
     with pytest.raises(MissingRunError, match="hmc_density"):
@@ -70,7 +102,6 @@ def test_a_sandwich_holds_the_estimators(run):
     found = evaluations.appendix_d_bias(run, 50, 50)
     assert found["lower"] <= found["upper"] + 0.05
     assert found["lower"] - 0.1 < found["hmc_density"] < found["upper"] + 0.1
-    assert json.loads((run.path / "run.json").read_text())["metrics"]
 
 
 def test_the_variance_of_the_bound_is_that_of_repeated_estimates(empty_reference, monkeypatch):
@@ -78,6 +109,7 @@ def test_the_variance_of_the_bound_is_that_of_repeated_estimates(empty_reference
     config = RunConfig(dataset="digits", latent_dim=2, hidden=(8,), n_samples=20_000)
     trained = get_or_run(config, progress=False)
     found = evaluations.bound_variance(trained, 200)
+    assert found in Run.load(trained.path).metrics.values()  # kept beside it
     x, model = evaluations.load_data(config).test, trained.model()
     draws = torch.stack([sgvb_b(model, x, generator=seeded(i)).mean() for i in range(400)])
     # a sample variance of n normal draws has a relative standard error of sqrt(2 / (n - 1))

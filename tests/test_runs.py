@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import vae_core.runs.config as settings
 import vae_core.runs.store as runs
 from vae_core import RunConfig, all_runs, find_run, get_or_run
 from vae_core.runs import MissingRunError, Run
@@ -68,9 +70,9 @@ def test_a_longer_run_continues_the_shorter_one(monkeypatch):
         path.unlink()
     quiet(config(n_samples=5_000))
     started = []
-    load = runs.load_checkpoint
+    resume = runs.resume
     monkeypatch.setattr(
-        runs, "load_checkpoint", lambda path, t: (load(path, t), started.append(t.samples))
+        runs, "resume", lambda trainer, at: (resume(trainer, at), started.append(trainer.samples))
     )
     extended = quiet(config(n_samples=8_000))
     assert started == [5_000]
@@ -91,11 +93,11 @@ def wait_for_checkpoint(process):
 
 def test_a_run_that_was_killed_resumes_and_ends_in_the_same_place(tmp_path):
     """kill -9 in the middle; the same call then ends bit for bit where a quiet run ends."""
-    settings = "dict(dataset='digits', latent_dim=2, hidden=(8,), n_samples=40_000)"
+    fields = "dict(dataset='digits', latent_dim=2, hidden=(8,), n_samples=40_000)"
     script = (
         "import vae_core.runs.trainer as t, torch\n"
         "t.CHECKPOINT_SECONDS = 0.0; torch.set_num_threads(1)\n"
-        f"from vae_core import *; get_or_run(RunConfig(**{settings}), progress=False)"
+        f"from vae_core import *; get_or_run(RunConfig(**{fields}), progress=False)"
     )
     process = subprocess.Popen([sys.executable, "-c", script])
     wait_for_checkpoint(process)
@@ -167,6 +169,62 @@ def test_a_file_that_is_not_a_run_is_named(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(ValueError, match="run.json is not a finished run"):
         Run.load(tmp_path)
+
+
+def test_one_bad_folder_does_not_hide_the_others(monkeypatch):
+    good, cache = quiet(config()), runs.cache_dir() / "runs"
+    other = json.loads((good.path / "run.json").read_text())
+    other["config"]["semantics"] = 99
+    bad = {"a-no-json": "{", "b-a-list": "[]", "c-no-curve": '{"config": {}}', "d-text": "\0"}
+    bad["e-newer"] = json.dumps(other)
+    other["config"]["semantics"], other["curve"]["samples"] = 1, [1]
+    bad["f-ragged"] = json.dumps(other)
+    for name, text in bad.items():
+        (cache / name).mkdir()
+        (cache / name / "run.json").write_text(text)
+    (cache / "g-folder" / "run.json").mkdir(parents=True)
+    shutil.copytree(good.path, cache / f".{good.key}.abc")  # kill -9 while it was stored
+    with pytest.warns(UserWarning) as warned:
+        assert [run.key for run in all_runs()] == [good.key]
+    messages = [str(warning.message) for warning in warned]
+    assert len(messages) == 7 and all("\n" not in message for message in messages)
+    for name, message in zip([*sorted(bad), "g-folder"], messages, strict=True):
+        assert str(cache / name / "run.json") in message
+
+
+def test_a_damaged_run_is_trained_again():
+    run = quiet(config())
+    before = run.curve["test_bound"]
+    (run.path / "run.json").write_text("{")
+    with pytest.warns(UserWarning, match=f"skipped: {run.path}"):
+        assert find_run(config()) is None
+    with pytest.warns(UserWarning, match="skipped"):
+        again = quiet(config())
+    assert again.path == run.path and np.array_equal(again.curve["test_bound"], before)
+
+
+def test_runs_of_other_semantics_are_absent(monkeypatch):
+    old = quiet(config())
+    monkeypatch.setattr(settings, "SEMANTICS", 2)
+    assert find_run(config()) is None
+    with pytest.warns(UserWarning, match="semantics=1"):
+        assert all_runs() == []
+    assert quiet(config()).key != old.key
+
+
+def test_another_config_under_the_same_key_is_not_taken():
+    run = quiet(config())
+    stored = json.loads((run.path / "run.json").read_text())
+    stored["config"]["seed"] = 7
+    (run.path / "run.json").write_text(json.dumps(stored))
+    assert find_run(config()) is None
+
+
+def test_what_is_stored_may_be_read_by_others():
+    run = quiet(config())
+    modes = {path.name: path.stat().st_mode & 0o777 for path in run.path.iterdir()}
+    assert modes == {"model.safetensors": 0o644, "run.json": 0o644}
+    assert run.path.stat().st_mode & 0o777 == 0o755
 
 
 def test_at_interpolates_in_log_samples_and_not_beyond_the_ends():

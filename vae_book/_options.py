@@ -59,7 +59,9 @@ class RunCommand(click.Command):
             from vae_core.runs.config import RunConfig
 
             fields = RunConfig.model_fields.items()
-            self.params += [_option(n, f) for n, f in fields if n != "semantics"]
+            self.params += [
+                _option(n, f) for n, f in fields if n not in ("semantics", "data_sha256")
+            ]
         return super().get_params(ctx)
 
 

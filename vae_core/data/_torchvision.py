@@ -2,8 +2,8 @@
 
 The wheel of torchvision on PyPI is built for CUDA. Beside a CPU-only torch its compiled library
 does not load, and `import torchvision` then fails with "operator torchvision::nms does not exist",
-because it registers shape functions for two operators that nothing has declared. Data sets and
-image grids need neither operator, so where the library does not load, their schemas are declared
+because it registers shape functions for two operators that nothing has declared. Data sets
+need neither operator, so where the library does not load, their schemas are declared
 here first. Import what is needed of torchvision from this module.
 """
 
@@ -41,6 +41,6 @@ if not _compiled_operators_load():
         _declared.define(_schema)
 
 from torchvision import datasets  # noqa: E402
-from torchvision.utils import make_grid  # noqa: E402
+from torchvision.datasets.utils import extract_archive  # noqa: E402
 
-__all__ = ["datasets", "make_grid"]
+__all__ = ["datasets", "extract_archive"]

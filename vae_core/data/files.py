@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from vae_core._atomic import StoreError, replacing
 
 
 class DataNotFound(FileNotFoundError):
@@ -101,6 +100,8 @@ def obtain(file: RemoteFile, folder: Path, *, progress: bool = True) -> Path:
     for url in file.urls:
         try:
             return _download(url, folder / file.path, file.content, progress=progress)
+        except StoreError:
+            raise  # no other address helps against a full disk
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
             reasons.append(f"{url} ({_brief(error)})")
     raise DataNotFound(
@@ -111,40 +112,15 @@ def obtain(file: RemoteFile, folder: Path, *, progress: bool = True) -> Path:
     )
 
 
-def extract(packed: Path, target: Path) -> None:
-    """Extracts a `.gz` file; the target is there whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as temporary:
-        try:
-            with gzip.open(packed) as stream:
-                shutil.copyfileobj(stream, temporary, 1 << 20)
-            temporary.close()
-            _publish(Path(temporary.name), target)
-        except BaseException:
-            Path(temporary.name).unlink(missing_ok=True)
-            raise
-
-
 def _download(url: str, target: Path, expected: Content, *, progress: bool) -> Path:
     import pooch
 
-    pooch.get_logger().setLevel("WARNING")  # the progress bar says it already
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
-        path = pooch.retrieve(
-            url,
-            known_hash=f"sha256:{expected.sha256}",
-            fname=target.name,
-            path=folder,
-            downloader=pooch.HTTPDownloader(progressbar=progress, timeout=10),
-        )
-        _publish(Path(path), target)
+    with replacing(target) as temporary:
+        download = pooch.HTTPDownloader(progressbar=progress, timeout=10)
+        download(url, str(temporary), None)
+        if content_of(temporary) != expected:
+            raise ValueError("what it delivers has another sha256")
     return target
-
-
-def _publish(temporary: Path, target: Path) -> None:
-    """Moves a finished temporary file to its name, readable by whom the folder is shared with."""
-    temporary.chmod(0o644)
-    os.replace(temporary, target)
 
 
 def _brief(error: Exception) -> str:
@@ -157,6 +133,4 @@ def _brief(error: Exception) -> str:
         return f"status {error.response.status_code}"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
-    if isinstance(error, ValueError):
-        return "what it delivers has another sha256"
     return str(error)

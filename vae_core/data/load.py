@@ -1,15 +1,13 @@
 """Data sets of the paper, MNIST and Frey Face, and a small one that needs no download, digits.
 
-A data set is held as whole uint8 tensors, one image a row; a minibatch is an `index_select`, and
-the pixels are divided by `levels` when they are used.
+A data set is held as whole tensors, one image a row; a minibatch is an `index_select`, and the
+pixels are divided by `levels` when they are used.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +20,10 @@ from vae_core.data.files import (
     DataNotFound,
     RemoteFile,
     data_folder,
-    extract,
     find,
     obtain,
 )
+from vae_core.data.readers import read
 from vae_core.data.registry import DATASETS, DatasetSpec, dataset_spec
 
 if TYPE_CHECKING:
@@ -48,8 +46,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images as uint8 rows, (N, D), with their labels where the data set has any.
+    """Images as rows, (N, D), with their labels where the data set has any.
 
+    `train_bytes`, `valid_bytes` and `test_bytes` are uint8 or, for a data set of one's own that
+    came so, float32; a pixel is its value / `levels`.
     `train`, `valid` and `test` are float32 pixels in [0, 1], computed anew at each access.
     """
 
@@ -112,7 +112,8 @@ def load_dataset(
     for training. Digits: the same with 297 of 1,797 for test.
 
     Args:
-        name: "mnist", "freyface" or "digits".
+        name: "mnist", "freyface", "digits", or the path of an `.npz` file of one's own (see
+            `vae_core.data.npz`), which comes with its split.
         n_train: number of training images, the first ones; default all. A smaller training set is
             part of a larger one.
         n_test: number of test images; default all of them (MNIST), 365 (Frey Face), 297 (digits).
@@ -123,18 +124,17 @@ def load_dataset(
     Raises:
         ValueError: an unknown name, or more images than there are.
         DataNotFound: a file is missing and cannot be downloaded.
-        DataCorrupt: a file is not the published one.
+        DataCorrupt: a file is not the published one, or an `.npz` file is no data set.
     """
     import torch
 
     spec = dataset_spec(name)
     n_train, n_test = _sizes(spec, n_train, n_test, split_seed)
-    if spec.fixed_split:
-        train, valid, test = _read_mnist(spec, progress)
-    else:
-        images = _read_freyface(spec, progress) if name == "freyface" else _read_digits()
+    parts = pool = read(spec, progress)
+    if not spec.fixed_split:
         order = np.random.RandomState(split_seed).permutation(spec.n_pool)
-        train, valid, test = (images[order[part]] for part in _cuts(spec.n_pool, n_test))
+        parts = (pool[order[part]] for part in _cuts(spec.n_pool, n_test))
+    train, valid, test = parts
     parts = {"train": train[:n_train], "valid": valid, "test": test[:n_test]}
     tensors = {}
     for seed, (part, images) in enumerate(parts.items()):
@@ -142,7 +142,7 @@ def load_dataset(
         tensors[f"{part}_bytes"] = torch.from_numpy(pixels)
         if images.labels is not None:
             tensors[f"{part}_labels"] = torch.from_numpy(images.labels)
-    return Dataset(name, spec.image_shape, 1 if binarize else spec.levels, **tensors)
+    return Dataset(spec.name, spec.image_shape, 1 if binarize else spec.levels, **tensors)
 
 
 def fetch(names: Iterable[str] = tuple(DATASETS), *, progress: bool = True) -> list[Path]:
@@ -162,6 +162,11 @@ class FileStatus(NamedTuple):
     path: Path | None
     state: str
     message: str
+
+    @property
+    def ok(self) -> bool:
+        """False for a damaged file; one that is missing is downloaded when it is needed."""
+        return self.state != "corrupt"
 
 
 def status() -> list[FileStatus]:
@@ -185,15 +190,6 @@ def _file_status(file: RemoteFile, folder: Path) -> FileStatus:
     if path is None:
         return FileStatus(file.dataset, folder / file.path, "missing", f"from {file.urls[0]}")
     return FileStatus(file.dataset, path, "ok", "sha256 verified")
-
-
-class _Images(NamedTuple):
-    pixels: np.ndarray  # (N, D) uint8
-    labels: np.ndarray | None  # (N,) int64
-
-    def __getitem__(self, rows) -> _Images:
-        labels = None if self.labels is None else self.labels[rows]
-        return _Images(self.pixels[rows], labels)
 
 
 def _sizes(
@@ -221,58 +217,11 @@ def _cuts(n_pool: int, n_test: int) -> tuple[slice, slice, slice]:
     return slice(0, n_pool - n_test), slice(0, 0), slice(n_pool - n_test, n_pool)
 
 
-def _read_mnist(spec: DatasetSpec, progress: bool) -> tuple[_Images, _Images, _Images]:
-    from vae_core.data._torchvision import datasets
-
-    folder = data_folder()
-    paths = [obtain(file, folder, progress=progress) for file in spec.files]
-    with _extracted(paths, folder) as root:
-        train, test = (datasets.MNIST(root, train=flag) for flag in (True, False))
-    train, test = (_Images(d.data.flatten(1).numpy(), d.targets.numpy()) for d in (train, test))
-    return train[: spec.n_train], train[spec.n_train :], test
-
-
-@contextlib.contextmanager
-def _extracted(paths: list[Path], folder: Path) -> Iterator[Path]:
-    """A root for torchvision, which reads extracted files only.
-
-    What is packed is extracted beside the archive or, in a folder that is read-only, to a
-    temporary one.
-    """
-    packed = [path for path in paths if path.suffix == ".gz"]
-    with contextlib.ExitStack() as stack:
-        try:
-            for path in packed:
-                extract(path, path.with_suffix(""))
-        except OSError:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            raw = folder / "MNIST" / "raw"
-            raw.mkdir(parents=True)
-            for path in paths:
-                if path.suffix == ".gz":
-                    extract(path, raw / path.stem)
-                else:
-                    (raw / path.name).symlink_to(path)
-        yield folder
-
-
-def _read_freyface(spec: DatasetSpec, progress: bool) -> _Images:
-    from scipy.io import loadmat
-
-    (file,) = spec.files
-    faces = loadmat(obtain(file, data_folder(), progress=progress))["ff"]  # (560, 1965)
-    return _Images(np.ascontiguousarray(faces.T), None)
-
-
-def _read_digits() -> _Images:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return _Images(digits.data.astype(np.uint8), digits.target.astype(np.int64))
-
-
 def _bernoulli(pixels: np.ndarray, levels: int, seed: int) -> np.ndarray:
     """One draw of each pixel: a uniform integer below `levels` is less than it, exactly."""
     # RandomState, unlike newer generators, promises the same stream in every version of numpy.
-    uniform = np.random.RandomState(seed).randint(0, levels, size=pixels.shape, dtype=np.uint8)
+    random = np.random.RandomState(seed)
+    if pixels.dtype == np.float32:
+        return (random.random_sample(pixels.shape) < pixels).astype(np.uint8)
+    uniform = random.randint(0, levels, size=pixels.shape, dtype=np.uint8)
     return (uniform < pixels).astype(np.uint8)

@@ -1,6 +1,9 @@
 """The register of data sets: what is known of each without reading its files."""
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from vae_core.data.files import Content, RemoteFile
 
@@ -10,15 +13,16 @@ class DatasetSpec:
     """What is known of a data set without reading it, and the paper's settings for it.
 
     Attributes:
+        name: how runs are called after it; letters, digits, "_", "-" and "." only.
         levels: a pixel is byte / levels.
-        kind: "binary-like" (intensities near 0 and 1, with pixels that never change, so that a
-            density with a learned variance is unbounded) or "density" (continuous grey levels).
-        likelihoods: the decoders that suit, the default of `RunConfig` first. Digits take all of
-            them, for short demonstrations.
+        likelihoods: the decoders that suit, the default of `RunConfig` first. MNIST has pixels
+            that never change, so that a density with a learned variance is unbounded there.
         hidden: default widths of `RunConfig`.
         batch_size: default of `RunConfig`.
+        prior_sd: default of `RunConfig`; None is no prior.
         files: what has to be in the data folder; empty where the data come with a package.
         fixed_split: whether the publisher defines which images are the test set.
+        path, sha256: a data set of one's own, its `.npz` file and the hash of that.
     """
 
     name: str
@@ -28,12 +32,14 @@ class DatasetSpec:
     n_train: int
     n_valid: int
     n_test: int
-    kind: str
     likelihoods: tuple[str, ...]
     hidden: tuple[int, ...]
     batch_size: int
+    prior_sd: float | None = 1.0
     files: tuple[RemoteFile, ...] = ()
     fixed_split: bool = False
+    path: Path | None = None
+    sha256: str | None = None
 
     @property
     def data_dim(self) -> int:
@@ -103,7 +109,6 @@ DATASETS: dict[str, DatasetSpec] = {
             n_train=50_000,
             n_valid=10_000,
             n_test=10_000,
-            kind="binary-like",
             likelihoods=("bernoulli",),
             hidden=(500,),
             batch_size=100,
@@ -118,7 +123,6 @@ DATASETS: dict[str, DatasetSpec] = {
             n_train=1600,
             n_valid=0,
             n_test=365,
-            kind="density",
             likelihoods=("gaussian_sigmoid_mean", "gaussian"),
             hidden=(200,),
             batch_size=500,
@@ -132,7 +136,6 @@ DATASETS: dict[str, DatasetSpec] = {
             n_train=1500,
             n_valid=0,
             n_test=297,
-            kind="binary-like",
             likelihoods=("bernoulli", "gaussian_sigmoid_mean", "gaussian"),
             hidden=(64,),
             batch_size=100,
@@ -142,7 +145,25 @@ DATASETS: dict[str, DatasetSpec] = {
 
 
 def dataset_spec(name: str) -> DatasetSpec:
-    """The entry of `DATASETS`, or a ValueError that lists the names there are."""
-    if name not in DATASETS:
-        raise ValueError(f"dataset={name!r} is not known; choose one of {', '.join(DATASETS)}")
-    return DATASETS[name]
+    """The entry of `DATASETS` or, for the path of an `.npz` file, what is known of that.
+
+    Raises:
+        ValueError: an unknown name, with the nearest one; DataCorrupt, a file that is no data set.
+        DataNotFound: there is no such file.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    if name.endswith(".npz"):
+        from vae_core.data.npz import npz_spec  # numpy is not needed for a list of names
+
+        return npz_spec(name)
+    raise ValueError(
+        f"dataset={name!r} is not one of {', '.join(DATASETS)}, nor the path of an .npz file"
+        f"{did_you_mean(name, DATASETS)}"
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ "; did you mean 'mnist'?" where one is near, else nothing."""
+    match = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""

@@ -1,57 +1,159 @@
-"""Checkpoints: all that a run needs to go on bit for bit, whole or not at all."""
+"""Checkpoints: all that a run needs to go on bit for bit, whole or not at all.
+
+Two are kept of each run, the last and the one before. A checkpoint that is damaged is never used:
+its tensors and its progress are hashed, and the hash is stored with them.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from vae_core._atomic import replacing
+from vae_core.runs.finite import check_state
 
 if TYPE_CHECKING:
     from vae_core.runs.trainer import Trainer
 
+UNREADABLE = (SafetensorError, OSError, ValueError, KeyError, TypeError)
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint is empty, cut short, altered, or of another run."""
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, honoured between two steps.
+
+    Attributes:
+        key: of the run that was stopped.
+        checkpoint: where its progress was written; None where nothing was.
+    """
+
+    def __init__(self, key: str, checkpoint: Path | None):
+        super().__init__(key, checkpoint)
+        self.key, self.checkpoint = key, checkpoint
+
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Writes all that a run needs to go on bit for bit, whole or not at all."""
+    """Writes where ``trainer`` stands; what was at ``path`` is kept as the one before.
+
+    Raises:
+        FloatingPointError: a number is not finite; what was there stays.
+        StoreError: the disk is full; what was there stays.
+    """
+    check_state(trainer)
     tensors = {
         f"{group}/{name}": tensor
         for group, members in trainer.state._asdict().items()
         for name, tensor in members.items()
     }
     tensors["generator"] = trainer.generator.get_state()
-    progress = {
-        "samples": trainer.samples,
-        "seconds": trainer.seconds,
-        "curve": trainer.curve,
-        "recent": trainer.recent,
-    }
-    write_tensors(path, tensors, {"progress": json.dumps(progress)})
+    progress = json.dumps(
+        {
+            "samples": trainer.samples,
+            "seconds": trainer.seconds,
+            "curve": trainer.curve,
+            "recent": trainer.recent,
+        }
+    )
+    with replacing(path) as temporary:
+        metadata = {"progress": progress, "sha256": _digest(tensors, progress)}
+        save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, metadata)
+        if path.exists():
+            os.replace(path, path.with_suffix(".before.safetensors"))
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Puts ``trainer`` where ``save_checkpoint`` left it."""
-    with safe_open(path, framework="pt") as stored:
-        progress = json.loads(stored.metadata()["progress"])
-        for group, members in trainer.state._asdict().items():
-            for name, tensor in members.items():
-                tensor.copy_(stored.get_tensor(f"{group}/{name}"))
-        trainer.generator.set_state(stored.get_tensor("generator"))
-    trainer.samples, trainer.seconds = progress["samples"], progress["seconds"]
-    trainer.curve, trainer.recent = progress["curve"], progress["recent"]
+    """Puts ``trainer`` where ``save_checkpoint`` left it; it is moved whole or not at all.
+
+    Raises:
+        DamagedCheckpoint: names the file and what is wrong with it.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata()
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        progress = json.loads(metadata["progress"])
+        # checkpoints of version 1.0 have no hash
+        if metadata.get("sha256", "") not in ("", _digest(tensors, metadata["progress"])):
+            raise ValueError("its content is not what was written")
+        state = _as_state(tensors, trainer)
+        generator, samples = tensors["generator"], progress["samples"]
+        seconds, curve, recent = progress["seconds"], progress["curve"], progress["recent"]
+    except UNREADABLE as error:
+        raise DamagedCheckpoint(f"{path} is damaged: {error}") from error
+    for old, new in state:
+        old.copy_(new)
+    trainer.generator.set_state(generator)
+    trainer.samples, trainer.seconds, trainer.curve, trainer.recent = (
+        samples,
+        seconds,
+        curve,
+        recent,
+    )
+
+
+def _as_state(tensors: dict[str, Tensor], trainer: Trainer) -> list[tuple[Tensor, Tensor]]:
+    """(tensor of the trainer, its stored value) pairs; ValueError if they do not match."""
+    pairs = [
+        (tensor, tensors[f"{group}/{name}"])
+        for group, members in trainer.state._asdict().items()
+        for name, tensor in members.items()
+    ]
+    for old, new in pairs:
+        if old.shape != new.shape or old.dtype != new.dtype:
+            raise ValueError(f"a tensor of shape {tuple(new.shape)} stands for {tuple(old.shape)}")
+    return pairs
+
+
+def resume(trainer: Trainer, folder: Path) -> None:
+    """Moves ``trainer`` to the furthest sound checkpoint of its trajectory within its length.
+
+    Shorter runs of the same trajectory count. One that is damaged is skipped with a warning.
+    """
+    within = trainer.config.n_samples + trainer.per_step
+    found = []
+    for path in folder.glob(f"{trainer.config.trajectory_key}.*.safetensors"):
+        samples = _samples(path)
+        if samples is None:
+            warnings.warn(f"{path} is damaged and is not used", stacklevel=2)
+        elif 0 < samples < within:
+            found.append((samples, path))
+    for _, path in sorted(found, reverse=True):
+        try:
+            return load_checkpoint(path, trainer)
+        except DamagedCheckpoint as error:
+            warnings.warn(f"{error}; the one before is used", stacklevel=2)
+
+
+def _samples(path: Path) -> int | None:
+    """How far a checkpoint is, from its header; None if that cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return int(json.loads(stored.metadata()["progress"])["samples"])
+    except UNREADABLE:
+        return None
+
+
+def _digest(tensors: dict[str, Tensor], progress: str) -> str:
+    digest = hashlib.sha256(progress.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy())
+    return digest.hexdigest()
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """safetensors to a temporary name, flushed to disk, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file({k: t.contiguous() for k, t in tensors.items()}, temporary, metadata)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes safetensors, whole or not at all; raises StoreError."""
+    with replacing(path) as temporary:
+        save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, metadata)

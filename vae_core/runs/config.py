@@ -1,19 +1,16 @@
 """RunConfig: everything that a run depends on, checked before any work starts."""
 
-import difflib
 import hashlib
 import json
-from typing import Any, Literal
+import math
+import os
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vae_core.data import DATASETS, DatasetSpec
+from vae_core.data.registry import DatasetSpec, dataset_spec, did_you_mean
 
 SEMANTICS = 1  # raised when the same RunConfig would no longer mean the same run
-SUITED_LIKELIHOODS = {
-    "binary-like": ("bernoulli",),
-    "density": ("gaussian_sigmoid_mean", "gaussian"),
-}
 # The paper chose Adagrad's step for each experiment and does not say which: these (step_size,
 # adagrad_warmup) land nearest to its own curves. MCEM makes only a few hundred updates in all.
 STEPS: dict[tuple, tuple[float, int]] = {
@@ -27,22 +24,33 @@ STEPS: dict[tuple, tuple[float, int]] = {
 }
 OTHER_STEPS = (0.01, 0)
 COMPILE_ABOVE = 4e11  # parameter x sample products; below it compilation costs more than it gives
+MOST_MEMORY = 64 * 2**30  # bytes
+MOST_YEARS = 10.0
+LEAST_PRIOR_SD = 1e-30
+PRODUCTS_PER_SECOND, SAMPLES_PER_SECOND = 1.6e10, 1e6  # one thread, large and tiny networks
 
 
 class RunConfig(BaseModel):
     """The settings of one run; the defaults are this project's reading of the paper.
 
-    A field left at None takes the data set's own value (``DATASETS``), so that a finished
-    RunConfig always shows what was used. Raises ValueError (pydantic's ValidationError) that
-    names the field, its value and the remedy.
+    A field left at None takes its default, which may be the data set's own (``DATASETS``), so that
+    a finished RunConfig always shows what was used; only ``prior_sd=None`` says something itself.
+    Numbers of numpy, torch and whole floats are taken as Python's own; text is never a number.
+
+    Raises:
+        ValueError: (pydantic's ValidationError) names the field, its value and the remedy.
+        DataNotFound: ``dataset`` is the path of a file that is not there.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, strict=True, allow_inf_nan=False
+    )
 
-    dataset: str = "mnist"
+    dataset: str = Field("mnist", description="a name, or the path of an .npz file of one's own")
+    data_sha256: str | None = Field(None, description="of that file; found, not given")
     n_train: int | None = Field(None, ge=1, description="first n training images; None: all")
     binarize: bool = Field(False, description="train and test on a fixed Bernoulli draw of x")
-    split_seed: int = Field(0, ge=0, description="seed of Frey Face's random split")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="seed of Frey Face's random split")
 
     algorithm: Literal["aevb", "wake_sleep", "mcem", "autoencoder"] = "aevb"
     estimator: Literal["sgvb_a", "sgvb_b", "score_function"] = "sgvb_b"
@@ -65,13 +73,13 @@ class RunConfig(BaseModel):
     mcem_annealing: float = Field(0.0, ge=0, description="step / (1 + this * update) on Adagrad's")
 
     n_samples: int = Field(10_000_000, ge=1, description="training samples evaluated")
-    seed: int = Field(0, ge=0)
-    evals_per_decade: int = Field(12, ge=1, description="evaluations per factor of ten")
+    seed: int = Field(0, ge=0, lt=2**32)
+    evals_per_decade: int = Field(12, ge=1, le=10_000, description="evaluations per factor of ten")
     log_marginal: Literal["hmc_density", "importance_sampling"] | None = None
     matmul_precision: Literal["highest", "medium"] = Field(
         "highest", description='"medium": bfloat16 products in the training step'
     )
-    semantics: int = SEMANTICS
+    semantics: int = 1  # stays: the keys of semantics 1 were made without it
 
     @model_validator(mode="before")
     @classmethod
@@ -81,25 +89,30 @@ class RunConfig(BaseModel):
             return values
         for name in values:
             if name not in cls.model_fields:
-                raise ValueError(f"unknown field {name!r}{_did_you_mean(name, cls.model_fields)}")
-        dataset = values.get("dataset", cls.model_fields["dataset"].default)
-        if not isinstance(dataset, str) or dataset not in DATASETS:
-            hint = _did_you_mean(str(dataset), DATASETS)
-            raise ValueError(f"dataset={dataset!r} is not one of {', '.join(DATASETS)}{hint}")
-        spec = DATASETS[dataset]
+                known = ", ".join(cls.model_fields)
+                hint = did_you_mean(str(name), cls.model_fields) or f"; known: {known}"
+                raise ValueError(f"unknown field {name!r}{hint}")
+        values = {name: _plain(value, name in WHOLE) for name, value in values.items()}
+        spec = _spec_of(values.get("dataset"))
         given = {name: value for name, value in values.items() if value is not None}
-        step_size, adagrad_warmup = cls._default_steps(dataset, values)
+        step_size, adagrad_warmup = cls._default_steps(spec.name, given)
         resolved = {
             "n_train": spec.n_train,
             "hidden": spec.hidden,
             "likelihood": spec.likelihood,
             "batch_size": spec.batch_size,
+            "prior_sd": values.get("prior_sd", spec.prior_sd),
             "step_size": step_size,
             "adagrad_warmup": adagrad_warmup,
+            "semantics": SEMANTICS,
         } | given
-        if values.get("algorithm") == "mcem":  # it has no bound for its curve
+        if resolved.get("algorithm") == "mcem":  # it has no bound for its curve
             resolved.setdefault("log_marginal", "hmc_density")
-        return resolved | ({"prior_sd": None} if values.get("prior_sd", 0) is None else {})
+        if resolved["prior_sd"] == math.inf:  # the same model as without a prior
+            resolved["prior_sd"] = None
+        if spec.path is not None:
+            resolved = {"data_sha256": spec.sha256} | resolved | {"dataset": str(spec.path)}
+        return resolved
 
     @classmethod
     def _default_steps(cls, dataset: str, values: dict) -> tuple[float, int]:
@@ -114,22 +127,7 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":
-        spec = self.spec
-        if any(width < 1 for width in self.hidden):
-            raise ValueError(f"hidden={self.hidden}: each width must be at least 1")
-        if self.n_train > spec.n_train:
-            raise ValueError(
-                f"n_train={self.n_train}: {self.dataset} has {spec.n_train} training images; "
-                f"use at most {spec.n_train}, or None for all"
-            )
-        suited = SUITED_LIKELIHOODS[spec.kind]
-        if self.likelihood not in suited:
-            raise ValueError(
-                f"likelihood={self.likelihood!r} does not suit {self.dataset}, whose pixels are "
-                f"{spec.kind}: use {' or '.join(suited)}"
-            )
-        if self.binarize and self.likelihood != "bernoulli":
-            raise ValueError(f"binarize=True needs likelihood='bernoulli', not {self.likelihood!r}")
+        self._check_data()
         for name, default in [("estimator", "sgvb_b"), ("n_mc", 1)]:
             if self.algorithm != "aevb" and getattr(self, name) != default:
                 raise ValueError(
@@ -141,11 +139,65 @@ class RunConfig(BaseModel):
                 f"semantics={self.semantics}: this version of vae_core computes semantics "
                 f"{SEMANTICS}; use the version that wrote the run"
             )
+        if self.prior_sd is not None and self.prior_sd < LEAST_PRIOR_SD:
+            raise ValueError(
+                f"prior_sd={self.prior_sd}: its precision overflows; "
+                f"use at least {LEAST_PRIOR_SD}, or None for no prior"
+            )
+        if any(width < 1 for width in self.hidden):
+            raise ValueError(f"hidden={self.hidden}: each width must be at least 1")
+        self._check_cost()
         return self
+
+    def _check_data(self) -> None:
+        """Refuses what does not fit the data set."""
+        spec = self.spec
+        if self.data_sha256 != spec.sha256:
+            raise ValueError(
+                f"data_sha256={self.data_sha256!r} is not that of dataset={self.dataset!r}, which "
+                f"is {spec.sha256!r}: the file has changed; leave data_sha256 out for another run"
+            )
+        if self.n_train > spec.n_train:
+            raise ValueError(
+                f"n_train={self.n_train}: {spec.name} has {spec.n_train} training images; "
+                f"use at most {spec.n_train}, or None for all"
+            )
+        if spec.fixed_split and self.split_seed:
+            raise ValueError(
+                f"split_seed={self.split_seed}: {spec.name} comes with its own split; use 0"
+            )
+        if self.likelihood not in spec.likelihoods:
+            raise ValueError(
+                f"likelihood={self.likelihood!r} does not suit {spec.name}: "
+                f"use {' or '.join(spec.likelihoods)}"
+            )
+        if self.binarize and self.likelihood != "bernoulli":
+            raise ValueError(f"binarize=True needs likelihood='bernoulli', not {self.likelihood!r}")
+
+    def _check_cost(self) -> None:
+        """Refuses sizes that no machine has the memory or the time for."""
+        sizes = f"latent_dim={self.latent_dim}, hidden={list(self.hidden)}, "
+        if self.memory > MOST_MEMORY:
+            raise ValueError(
+                f"{sizes}batch_size={self.batch_size}, n_mc={self.n_mc} would need about "
+                f"{self.memory / 2**30:,.0f} GiB of memory; use smaller ones "
+                f"(at most {MOST_MEMORY / 2**30:.0f} GiB)"
+            )
+        pace = min(SAMPLES_PER_SECOND, PRODUCTS_PER_SECOND / self.n_parameters)
+        samples = self.n_samples * self.n_mc
+        if self.algorithm == "mcem":  # it makes one step at least
+            samples = max(samples, (self.mcem_leapfrog + self.mcem_updates) * self.n_train)
+        years = samples / pace / 31_557_600
+        if years > MOST_YEARS:
+            raise ValueError(
+                f"n_samples={self.n_samples} with {sizes}n_mc={self.n_mc}, "
+                f"mcem_leapfrog={self.mcem_leapfrog} would take about {years:,.0f} years; "
+                f"use less of them (at most {MOST_YEARS:.0f} years)"
+            )
 
     @property
     def spec(self) -> DatasetSpec:
-        return DATASETS[self.dataset]
+        return dataset_spec(self.dataset)
 
     @property
     def data_dim(self) -> int:
@@ -159,6 +211,13 @@ class RunConfig(BaseModel):
         return sum((a + 1) * b for s in sizes for a, b in zip(s, s[1:], strict=False))
 
     @property
+    def memory(self) -> int:
+        """Bytes that a step needs at least: float32 weights, gradients, Adagrad, activations."""
+        heads = 2 * self.latent_dim + 2 * self.data_dim
+        rows = self.batch_size * self.n_mc
+        return 4 * (3 * self.n_parameters + 2 * rows * (heads + 2 * sum(self.hidden)))
+
+    @property
     def compiles(self) -> bool:
         """Whether the run is long enough for ``torch.compile`` to pay."""
         return self.n_samples * self.n_parameters >= COMPILE_ABOVE
@@ -166,24 +225,48 @@ class RunConfig(BaseModel):
     @property
     def key(self) -> str:
         """Readable and unique: ``mnist-aevb-z20-s0-3f9c2a1b``."""
-        stem = f"{self.dataset}-{self.algorithm}-z{self.latent_dim}-s{self.seed}"
+        stem = f"{self.spec.name}-{self.algorithm}-z{self.latent_dim}-s{self.seed}"
         return f"{stem}-{self._digest()}"
 
     @property
     def trajectory_key(self) -> str:
         """The same for runs that differ only in length: one is a prefix of the other."""
-        return f"{self.dataset}-{self.algorithm}-{self._digest(exclude={'n_samples'})}"
+        return f"{self.spec.name}-{self.algorithm}-{self._digest('n_samples')}"
 
-    def _digest(self, exclude: frozenset[str] | set[str] = frozenset()) -> str:
+    def _digest(self, *exclude: str) -> str:
         """Hash of the canonical JSON of all that differs from the class defaults.
 
-        Leaving the defaults out keeps the keys of old runs when a field is added.
+        Leaving the defaults out keeps the keys of old runs when a field is added. A file of one's
+        own counts by its content, wherever it lies.
         """
-        fields = self.model_dump(mode="json", exclude_defaults=True, exclude=set(exclude))
+        left_out = {*exclude, "dataset"} if self.data_sha256 else {*exclude}
+        fields = self.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
         canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
-def _did_you_mean(name: str, known) -> str:
-    match = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {match[0]!r}?" if match else f"; known: {', '.join(known)}"
+WHOLE = {  # the fields that hold integers
+    name
+    for name, field in RunConfig.model_fields.items()
+    if {int, tuple[int, ...]} & {field.annotation, *get_args(field.annotation)}
+}
+
+
+def _plain(value: Any, whole: bool) -> Any:
+    """Numbers of numpy and torch as Python's own, lists as tuples and, if ``whole``, 10.0 as 10."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(_plain(member, whole) for member in value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return int(value) if whole and isinstance(value, float) and value.is_integer() else value
+
+
+def _spec_of(dataset: Any) -> DatasetSpec:
+    """The data set's entry, whatever was given for its name."""
+    if dataset is None:
+        dataset = RunConfig.model_fields["dataset"].default
+    if not isinstance(dataset, str):
+        raise ValueError(f"dataset={dataset!r}: give one name, or the path of one .npz file")
+    return dataset_spec(dataset)

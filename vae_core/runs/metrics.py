@@ -1,23 +1,27 @@
-"""Numbers that are computed once from a finished run and then kept in its ``metrics``.
+"""Numbers that are computed once from a finished run and then kept.
 
-Each function looks its answer up in the run first. What is missing is computed now, with fixed
-seeds, and written beside the curve, so that a page of the book renders without waiting.
+Each function looks its answer up first: in the run's ``metrics``, then in what this user has
+computed. What is missing is computed now, with fixed seeds, and kept in the user's cache, so that
+a page renders without waiting; a committed run is never written to.
 """
 
 import json
 import math
 import os
 import statistics
-import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
+from vae_core._atomic import write_text
 from vae_core.algorithms import ALGORITHMS
 from vae_core.data import Dataset
 from vae_core.marginal_likelihood import bdmc, hmc_density, log_marginal
-from vae_core.runs import MissingRunError, Run, load_data
+from vae_core.runs import MissingRunError, Run, cache_dir, load_data
+from vae_core.runs.store import read_metrics
 from vae_core.runs.trainer import mean_bound
 
 N_POINTS = 1_000  # Appendix E: the first 1,000 train and test points
@@ -109,35 +113,40 @@ def _words(options: dict) -> str:
     return ",".join(f"{name}={value}" for name, value in sorted(options.items()))
 
 
-def _kept(run: Run, name: str, compute) -> dict:
-    """run.metrics[name], computed and stored if it is not there.
+def _kept(run: Run, name: str, compute: Callable[[], dict]) -> dict:
+    """The metric of exactly this name: of the run, kept beside it, or computed now and kept.
 
     Raises:
         MissingRunError: not stored, and VAE_CORE_TRAIN=never forbids computing it.
+        FloatingPointError: it is not finite.
     """
-    if name not in run.metrics:
-        if os.environ.get("VAE_CORE_TRAIN") == "never":
-            raise MissingRunError(
-                f"{run.key} has no stored {name!r} and VAE_CORE_TRAIN=never forbids computing it; "
-                "unset VAE_CORE_TRAIN to compute it now"
-            )
-        value = {key: round(number, 6) for key, number in compute().items()}
-        if not all(map(math.isfinite, value.values())):
-            raise FloatingPointError(f"{run.key}: {name} gave {value}")
-        run.metrics[name] = value
-        _store(run)
-    return run.metrics[name]
+    kept = read_metrics(metrics_path(run)) | run.metrics
+    if name in kept:
+        return kept[name]
+    if os.environ.get("VAE_CORE_TRAIN") == "never":
+        raise MissingRunError(
+            f"{run.key} has no stored {name!r} and VAE_CORE_TRAIN=never forbids computing it; "
+            "unset VAE_CORE_TRAIN to compute it now"
+        )
+    value = {key: round(number, 6) for key, number in compute().items()}
+    if not all(map(math.isfinite, value.values())):
+        raise FloatingPointError(f"{run.key}: {name} gave {value}")
+    _keep(run, name, value)
+    return value
 
 
-def _store(run: Run) -> None:
-    """Writes the run's metrics into its run.json, whole or not at all, if it may be written."""
-    path = Path(run.path) / "run.json"
-    if not os.access(path, os.W_OK):
-        return
-    stored = json.loads(path.read_text())
-    stored["metrics"] = stored["metrics"] | run.metrics
-    handle, temporary = tempfile.mkstemp(prefix=".run.", dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        file.write(json.dumps(stored, indent=1, allow_nan=False) + "\n")
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
+def metrics_path(run: Run) -> Path:
+    """Where a run's metrics are kept: beside it in the user's cache, never among the committed."""
+    runs = cache_dir() / "runs"
+    if run.path.parent.resolve() == runs.resolve():
+        return run.path / "metrics.json"
+    return cache_dir() / "metrics" / f"{run.key}.json"
+
+
+def _keep(run: Run, name: str, value: dict) -> None:
+    """Adds one metric to those that are kept, to which other processes may be adding too."""
+    path, locks = metrics_path(run), cache_dir() / "metrics"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"{run.key}.lock"):
+        kept = read_metrics(path) | {name: value}
+        write_text(path, json.dumps(kept, indent=1, sort_keys=True, allow_nan=False) + "\n")

@@ -7,22 +7,23 @@ A finished run is a directory with ``run.json`` and, unless its weights were dro
 import json
 import math
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import platformdirs
-from filelock import FileLock
-from safetensors import safe_open
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 
+from vae_core._atomic import replacing
 from vae_core.data import Dataset, load_dataset
 from vae_core.model import VAE
-from vae_core.runs.checkpoint import load_checkpoint, write_tensors
+from vae_core.runs.checkpoint import resume, write_tensors
 from vae_core.runs.config import RunConfig
 from vae_core.runs.interpolate import interpolate_log
 from vae_core.runs.provenance import Provenance
@@ -54,7 +55,8 @@ class Run:
         curve: columns of equal length: ``samples`` and, in nats per datapoint, ``train_bound``,
             ``train_bound_minibatch`` (running mean since the last row), ``test_bound`` and, if
             asked for, ``train_log_marginal`` and ``test_log_marginal``.
-        metrics: numbers computed from the finished model, by name.
+        metrics: numbers computed from the finished model, by name: those of ``run.json`` and of
+            ``metrics.json`` beside it.
         provenance: versions, hashes, hardware, wall seconds, date, command.
     """
 
@@ -65,15 +67,24 @@ class Run:
     provenance: dict = field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: Path) -> "Run":
-        """Reads a finished run; ValueError names the file if it is not one."""
+    def load(cls, path: Path, dataset: str | None = None) -> "Run":
+        """Reads a finished run; ``dataset`` names the file of one's own where that lies now.
+
+        Raises:
+            ValueError: it is none, or not of this version's semantics; one line names the file.
+        """
         try:
             stored = json.loads((path / "run.json").read_text())
-            config = RunConfig(**stored["config"])
+            elsewhere = {"dataset": dataset} if stored["config"].get("data_sha256") else {}
+            config = RunConfig(**stored["config"] | (elsewhere if dataset else {}))
             curve = {k: np.array(v, dtype=float) for k, v in stored["curve"].items()}
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path / 'run.json'} is not a finished run: {error}") from error
-        return cls(path, config, curve, stored["metrics"], stored["provenance"])
+            if len({column.shape for column in curve.values()}) != 1:
+                raise ValueError("the columns of its curve are not of one length")
+            metrics = stored["metrics"] | read_metrics(path / "metrics.json")
+            return cls(path, config, curve, metrics, stored["provenance"])
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path / 'run.json'} is not a finished run: {reason}") from error
 
     @property
     def key(self) -> str:
@@ -100,24 +111,49 @@ class Run:
         return float(interpolate_log(self.curve["samples"], self.curve[column], samples))
 
 
+def read_metrics(path: Path) -> dict[str, dict]:
+    """The metrics of a file by name; none, with a warning, where it cannot be read."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        warnings.warn(f"{path} holds no metrics: {error}", stacklevel=2)
+        return {}
+
+
 def find_run(config: RunConfig, *, weights: bool = False) -> Run | None:
     """The stored run of this config, or None; with ``weights`` only one that has them."""
     for folder in (reference_dir(), cache_dir() / "runs"):
         path = folder / config.key
-        if (path / "run.json").exists():
-            run = Run.load(path)
-            if run.config == config and (run.has_weights or not weights):
-                return run
+        run = _load(path, config.dataset) if (path / "run.json").exists() else None
+        # another config may have the same eight digits
+        if run and run.config == config and (run.has_weights or not weights):
+            return run
     return None
 
 
 def all_runs() -> list[Run]:
-    """Every stored run, reference first; one that is in both is listed once."""
+    """Every stored run, reference first; one that is in both is listed once.
+
+    A folder that is no finished run of this version is skipped with a warning that names it.
+    """
     found: dict[str, Run] = {}
     for folder in (reference_dir(), cache_dir() / "runs"):
-        for path in sorted(folder.glob("*/run.json")):
-            found.setdefault(path.parent.name, Run.load(path.parent))
+        for file in sorted(folder.glob("*/run.json")):
+            path = file.parent
+            is_temporary = path.name.startswith(".")  # of a run that is being stored, or was
+            if not is_temporary and path.name not in found and (run := _load(path)):
+                found[path.name] = run
     return list(found.values())
+
+
+def _load(path: Path, dataset: str | None = None) -> Run | None:
+    try:
+        return Run.load(path, dataset)
+    except ValueError as error:
+        warnings.warn(f"skipped: {error}", stacklevel=3)
+        return None
 
 
 def get_or_run(
@@ -136,6 +172,9 @@ def get_or_run(
     Raises:
         MissingRunError: not stored, and VAE_CORE_TRAIN=never forbids training.
         DataNotFound: the data set is not there and cannot be had.
+        FloatingPointError: it diverged; nothing is stored.
+        RunInterrupted: Ctrl-C or SIGTERM; it tells whether there is a checkpoint.
+        StoreError: the disk is full; the last checkpoint is kept.
     """
     run = find_run(config, weights=weights)
     if run is not None:
@@ -147,17 +186,30 @@ def get_or_run(
         )
     checkpoints = cache_dir() / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
-    with FileLock(checkpoints / f"{config.key}.lock"):
+    with _lock(checkpoints / f"{config.key}.lock"):
         return find_run(config, weights=weights) or _train(config, checkpoints, progress, position)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Holds the lock of a run; says so, once, if that means to wait."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another process, which trains {path.stem}", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _train(config: RunConfig, checkpoints: Path, progress: bool, position: int) -> Run:
     data = load_data(config)
     provenance = Provenance()
     trainer = Trainer(config, data)
-    start = _longest_checkpoint(trainer, checkpoints)
-    if start is not None:
-        load_checkpoint(start, trainer)
+    resume(trainer, checkpoints)
     target = checkpoints / f"{config.trajectory_key}.{config.n_samples}.safetensors"
     rows = trainer.run(target, progress=progress, position=position)
     path = cache_dir() / "runs" / config.key
@@ -178,17 +230,6 @@ def load_data(config: RunConfig) -> Dataset:
     )
 
 
-def _longest_checkpoint(trainer: Trainer, checkpoints: Path) -> Path | None:
-    """The furthest checkpoint of the same trajectory that is not beyond this run's end."""
-    furthest: tuple[int, Path | None] = (0, None)
-    for path in checkpoints.glob(f"{trainer.config.trajectory_key}.*.safetensors"):
-        with safe_open(path, framework="pt") as stored:
-            samples = json.loads(stored.metadata()["progress"])["samples"]
-        if furthest[0] < samples < trainer.config.n_samples + trainer.per_step:
-            furthest = samples, path
-    return furthest[1]
-
-
 def store_run(
     path: Path,
     config: RunConfig,
@@ -197,27 +238,38 @@ def store_run(
     provenance: dict,
     metrics: dict | None = None,
 ) -> None:
-    """Writes a finished run, whole or not at all: into a temporary folder, then renamed."""
+    """Writes a finished run, whole or not at all; raises StoreError."""
     rows = list(rows)
-    curve = {name: [_json_number(row[name]) for row in rows] for name in rows[0]}
     stored = {
         "config": config.model_dump(mode="json"),
-        "curve": curve,
+        "curve": {name: [_json_number(row[name]) for row in rows] for name in rows[0]},
         "metrics": metrics or {},
         "provenance": provenance,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with replacing(path) as temporary:
+        temporary.mkdir()
         (temporary / "run.json").write_text(json.dumps(stored, indent=1, allow_nan=False) + "\n")
         if model is not None:
             write_tensors(temporary / "model.safetensors", model.state_dict(), {})
-        temporary.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def store_files(config: RunConfig, files: dict[str, bytes]) -> Run:
+    """Stores a run that was trained elsewhere, given by the content of its files.
+
+    Raises:
+        ValueError: they are not those of this run.
+    """
+    run = find_run(config)  # the other machine may share this disk
+    if run is not None:
+        return run
+    path = cache_dir() / "runs" / config.key
+    with replacing(path) as temporary:
+        temporary.mkdir()
+        for name, content in files.items():
+            (temporary / Path(name).name).write_bytes(content)
+        if Run.load(temporary, config.dataset).config != config:
+            raise ValueError(f"what came back for {config.key} is another run")
+    return Run.load(path, config.dataset)
 
 
 def _json_number(value: float) -> float | int | None:

@@ -1,53 +1,91 @@
-"""Many runs side by side: spawned workers with one thread each, the longest run first."""
+"""Many runs side by side, the longest first: on this machine, or wherever an executor puts them."""
 
 import itertools
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 
-from tqdm import tqdm
-
-from vae_core.runs import Run, find_run, get_or_run
+from vae_core.runs.checkpoint import RunInterrupted
 from vae_core.runs.config import RunConfig
+from vae_core.runs.store import Run, find_run, get_or_run, store_files
+from vae_core.runs.workers import train, workers
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 ARRAY_FIELDS = ("hidden",)  # fields whose one value is itself a list
+
+
+class SweepError(RuntimeError):
+    """Runs of a sweep failed, each named with its reason; the others are stored."""
 
 
 def grid(entry: dict) -> list[RunConfig]:
     """The RunConfigs of one sweep entry: each field with a list stands for all its values.
 
     ``hidden`` is a list already: there a list of lists stands for several values.
+
+    Raises:
+        ValueError: no mapping, an empty list, or a setting that RunConfig refuses.
     """
+    if not isinstance(entry, dict):
+        raise ValueError(f"sweep entry {entry!r}: write settings, such as {{latent_dim: [2, 5]}}")
 
     def values(name: str, value) -> list:
+        several = isinstance(value, list | tuple)
         if name in ARRAY_FIELDS:
-            return value if value and isinstance(value[0], list) else [value]
-        return value if isinstance(value, list) else [value]
+            several = several and bool(value) and isinstance(value[0], list | tuple)
+        if several and not value:
+            raise ValueError(f"sweep entry {entry!r}: {name} has no value")
+        return list(value) if several else [value]
 
     choices = [values(name, value) for name, value in entry.items()]
     return [RunConfig(**dict(zip(entry, c, strict=True))) for c in itertools.product(*choices)]
 
 
 def configs_of(entries: Iterable[dict]) -> list[RunConfig]:
-    """All RunConfigs of a ``sweep:`` section, each once; all are checked before any is run."""
+    """All RunConfigs of a ``sweep:`` section, each once; all are checked before any is run.
+
+    Raises:
+        ValueError: as `grid`, or the section is no list.
+    """
+    if isinstance(entries, dict | str) or not isinstance(entries, Iterable):
+        raise ValueError(f"sweep: {entries!r} is no list; begin each entry with a dash")
     return list({config.key: config for entry in entries for config in grid(entry)}.values())
 
 
 def cost(config: RunConfig) -> float:
-    """Relative cost of a run: its products of parameters and samples."""
-    return float(config.n_samples) * config.n_parameters
+    """Parameter x sample products: proportional to a run's time."""
+    return config.n_samples * config.n_parameters
 
 
-def sweep(configs: Iterable[RunConfig], jobs: int = 1, *, progress: bool = True) -> Iterator[Run]:
-    """Yields each finished run, stored ones first, then as they are trained.
+def shard(configs: Iterable[RunConfig], index: int, n_shards: int) -> list[RunConfig]:
+    """Part ``index`` of 1 to ``n_shards`` of a sweep, for a job array; the parts cost much alike.
+
+    Raises:
+        ValueError: an index outside 1 to n_shards.
+    """
+    if not 1 <= index <= n_shards:
+        raise ValueError(f"shard {index}/{n_shards}: the first number is one of 1 to {n_shards}")
+    return sorted(configs, key=lambda c: (-cost(c), c.key))[index - 1 :: n_shards]
+
+
+def sweep(
+    configs: Iterable[RunConfig],
+    jobs: int = 1,
+    *,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> Iterator[Run]:
+    """Yields every run as soon as it is there: first those that are stored, the rest trained.
+
+    Args:
+        jobs: worker processes with one thread each on this machine.
+        executor: any ``concurrent.futures`` executor instead, such as dask's
+            ``Client.get_executor()``, loky's or mpi4py's. Its workers need this package and, for
+            data of one's own, the file; a finished run comes back as its files, so they need no
+            disk in common.
 
     Raises:
         ValueError: ``jobs`` below 1.
-        Exception: whatever a run raised; the others are then stopped, and resume where they were.
+        SweepError: runs failed, after all others were yielded; or a worker was killed.
+        RunInterrupted: Ctrl-C; it tells whether a checkpoint was written.
     """
     if jobs < 1:
         raise ValueError(f"jobs={jobs}: at least one worker is needed")
@@ -58,47 +96,64 @@ def sweep(configs: Iterable[RunConfig], jobs: int = 1, *, progress: bool = True)
             pending.append(config)
         else:
             yield run
-    if pending:
-        yield from _train_all(pending, jobs, progress)
+    if not pending:
+        return
+    if executor is not None:
+        yield from _collect({executor.submit(train_elsewhere, c): c for c in pending}, store_files)
+        return
+    with workers(min(jobs, len(pending))) as pool:
+        futures = {pool.submit(train, config, progress): config for config in pending}
+        try:
+            yield from _collect(futures, lambda config, run: run)
+        except BrokenExecutor as error:
+            keys = " and ".join(pool.killed()) or "a run"
+            raise SweepError(
+                f"the worker that trained {keys} was killed, perhaps for lack of memory; the same "
+                f"sweep goes on from the last checkpoints"
+            ) from error
+        except KeyboardInterrupt:
+            pool.pool.shutdown(wait=True, cancel_futures=True)
+            raise _interrupted(futures) from None
 
 
-def _train_all(pending: list[RunConfig], jobs: int, progress: bool) -> Iterator[Run]:
-    context = multiprocessing.get_context("spawn")
-    jobs = min(jobs, len(pending))
-    slots = context.Queue()
-    for slot in range(jobs):
-        slots.put(slot)
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ |= ONE_THREAD
-    pool = ProcessPoolExecutor(jobs, context, _start_worker, (slots, context.RLock()))
+def _collect(futures: dict[Future, RunConfig], finish: Callable) -> Iterator[Run]:
+    """Yields finish(config, result) as results come; names what failed at the end."""
+    failures = []
     try:
-        waiting: set[Future] = {pool.submit(_worker, config, progress) for config in pending}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
+        for future in as_completed(futures):
+            try:
+                run = finish(futures[future], future.result())
+            except BrokenExecutor:
+                raise
+            except Exception as error:
+                failures.append(f"{futures[future].key}: {error}")
+            else:
+                yield run
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        for future in futures:
+            future.cancel()
+    if failures:
+        raise SweepError(f"{len(failures)} of {len(futures)} runs failed\n" + "\n".join(failures))
 
 
-def _start_worker(slots, lock) -> None:
-    """Gives the worker one thread, its own line on the terminal, and no life without its parent."""
+def _interrupted(futures: Iterable[Future]) -> KeyboardInterrupt:
+    """What a stopped worker said about its checkpoint, if one did."""
+    ended = [future for future in futures if future.done() and not future.cancelled()]
+    told = [error for f in ended if isinstance(error := f.exception(), RunInterrupted)]
+    return next((error for error in told if error.checkpoint), KeyboardInterrupt())
+
+
+def train_elsewhere(config: RunConfig) -> dict[str, bytes]:
+    """The files of a run, from the store of the machine that this is called on, or trained there.
+
+    One thread, as everywhere: the number of threads changes the last digits.
+    """
     import torch
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    tqdm.set_lock(lock)
-    _start_worker.slot = slots.get()
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-
-
-def _stop_with_parent() -> None:
-    """Once the parent is gone, however it ended, asks this worker to checkpoint and stop."""
-    multiprocessing.parent_process().join()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _worker(config: RunConfig, progress: bool) -> Run:
-    if not multiprocessing.parent_process().is_alive():
-        os._exit(1)  # the pool's queue still holds runs that nobody waits for
-    return get_or_run(config, progress=progress, position=_start_worker.slot)
+    try:
+        run = get_or_run(config, progress=False)
+    finally:
+        torch.set_num_threads(threads)
+    return {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import signal
 import sys
 import time
@@ -17,8 +18,9 @@ from vae_core.algorithms import ALGORITHMS
 from vae_core.algorithms.common import Images, Settings
 from vae_core.data import Dataset
 from vae_core.model import VAE
-from vae_core.runs.checkpoint import save_checkpoint
+from vae_core.runs.checkpoint import RunInterrupted, save_checkpoint
 from vae_core.runs.config import RunConfig
+from vae_core.runs.finite import check_row, check_state, diverged
 
 FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced from there
 EVALUATION_CHUNK = 1_000  # rows that stay in cache
@@ -136,15 +138,18 @@ class Trainer:
             self.recent[0] += value.item()
             self.recent[1] += self.config.batch_size
             if not math.isfinite(self.recent[0]):
-                raise FloatingPointError(
-                    f"the bound is {value.item()} after {self.samples:,} samples: "
-                    f"step_size={self.config.step_size} is too large; try a smaller one"
-                )
+                raise diverged(self, f"the bound is {value.item()}")
 
     def evaluate(self) -> dict[str, float]:
-        """One row of the curve at the present parameters; draws nothing from the run's stream."""
-        generator = torch.Generator().manual_seed(2**32 * (self.config.seed + 1) + self.samples)
-        row = {"samples": self.samples} | dict.fromkeys(COLUMNS[1:], math.nan)
+        """One row of the curve at the present parameters; draws nothing from the run's stream.
+
+        Raises:
+            FloatingPointError: a weight, or a number of the row, is not finite.
+        """
+        check_state(self)
+        seed = (2**32 * (self.config.seed + 1) + self.samples) % 2**64
+        generator = torch.Generator().manual_seed(seed)
+        row: dict[str, float] = {"samples": self.samples}
         splits = {"train": self.data.train_bytes, "test": self.data.test_bytes}
         for split, pixels in splits.items():
             if self.algorithm.bound is not None:
@@ -155,7 +160,8 @@ class Trainer:
         if self.config.log_marginal:
             for split, pixels in splits.items():
                 row[f"{split}_log_marginal"] = self._log_marginal(pixels, generator)
-        return row
+        check_row(self, row)
+        return dict.fromkeys(COLUMNS, math.nan) | row
 
     def _log_marginal(self, pixels: Tensor, generator: torch.Generator) -> float:
         from vae_core.marginal_likelihood import log_marginal
@@ -177,7 +183,7 @@ class Trainer:
     ) -> list[dict[str, float]]:
         """Trains to ``until`` (default: the config's n_samples); returns the rows of the curve.
 
-        Ctrl-C is honoured between two steps, after a checkpoint.
+        Ctrl-C is honoured between two steps, after a checkpoint, as RunInterrupted.
         """
         until = self.config.n_samples if until is None else until
         bar = _progress_bar(self, until, progress, position)
@@ -194,7 +200,7 @@ class Trainer:
                 if checkpoint and (interrupted() or clock.is_due(CHECKPOINT_SECONDS)):
                     save_checkpoint(checkpoint, self)
                 if interrupted():
-                    raise KeyboardInterrupt
+                    raise RunInterrupted(self.config.key, checkpoint)
         if checkpoint:
             save_checkpoint(checkpoint, self)
         is_complete = self.curve and self.curve[-1]["samples"] == self.samples
@@ -246,6 +252,7 @@ def deferred_interrupt() -> Iterator:
         if received:
             raise KeyboardInterrupt
         received.append(signum)
+        os.write(2, b"\nstopping after this step; once more stops at once\n")
 
     try:
         before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}

@@ -1,0 +1,97 @@
+"""Files and folders that are there whole or not at all: a temporary name, flushed, then renamed."""
+
+import errno
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+
+class StoreError(OSError):
+    """A file could not be written: the disk is full, or may not be written to."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path; the file or folder that is made there then takes ``path``'s place.
+
+    If the block raises, ``path`` stays as it was. What writers that were killed have left in the
+    folder is removed. Files and folders get the modes 0644 and 0755.
+
+    Raises:
+        StoreError: no space, or no permission to write; one line that names ``path``.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_orphans(path.parent)
+        temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
+        try:
+            yield temporary
+            _publish(temporary, path)
+        finally:
+            _remove(temporary)
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and error.errno not in _OF_THE_DISK:
+            raise
+        raise StoreError(f"{path} could not be written: {error}; what was there is kept") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all; raises StoreError."""
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def remove_orphans(folder: Path) -> None:
+    """Removes the temporary files and folders of this machine's processes that no longer live."""
+    pattern = re.compile(rf"\..+\.{re.escape(platform.node())}\.(\d+)\.tmp")
+    for path in folder.glob(".*.tmp"):
+        match = pattern.fullmatch(path.name)
+        if match and not _is_alive(int(match[1])):
+            _remove(path)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Flushes ``temporary`` to the disk and gives it the name ``path``, whatever was there."""
+    is_folder = temporary.is_dir()
+    for member in [*temporary.rglob("*")] if is_folder else [temporary]:
+        member.chmod(0o644)
+        _flush(member)
+    if is_folder:
+        temporary.chmod(0o755)
+        if path.exists():  # a folder cannot take the place of another in one step
+            old = path.with_name(temporary.name.removesuffix("tmp") + "0.tmp")
+            os.replace(path, old)
+            os.replace(temporary, path)
+            _remove(old)
+            return
+    os.replace(temporary, path)
+
+
+def _flush(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,93 @@
+"""Spawned worker processes with one thread each that do not outlive whoever started them."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from vae_core.runs.config import RunConfig
+from vae_core.runs.store import Run, get_or_run
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class Workers:
+    """A pool of spawned processes; each says which run it trains, in case it is killed."""
+
+    def __init__(self, jobs: int):
+        context = multiprocessing.get_context("spawn")
+        self._slots, self._started = context.Queue(), context.SimpleQueue()
+        for slot in range(jobs):
+            self._slots.put(slot)
+        setup = self._slots, self._started, context.RLock()
+        self.pool = ProcessPoolExecutor(jobs, context, _start, setup)
+        self._processes: dict[int, multiprocessing.process.BaseProcess] = {}
+
+    def submit(self, function, *arguments):
+        """As ``Executor.submit``."""
+        future = self.pool.submit(function, *arguments)
+        self._processes |= {child.pid: child for child in multiprocessing.active_children()}
+        return future
+
+    def killed(self) -> list[str]:
+        """After the pool broke: the keys of the runs whose workers were killed."""
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        trained = {}
+        while not self._started.empty():
+            pid, key = self._started.get()
+            trained[pid] = key
+        ends = {pid: process.exitcode for pid, process in self._processes.items()}
+        # the pool itself ends the others by SIGTERM
+        return sorted(
+            key for pid, key in trained.items() if ends.get(pid) not in (0, -signal.SIGTERM)
+        )
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Workers]:
+    """``jobs`` workers with one thread each; when the block ends, so do they."""
+    if jobs < 1:
+        raise ValueError(f"jobs={jobs}: at least one worker is needed")
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ |= ONE_THREAD
+    started = Workers(jobs)
+    try:
+        yield started
+    finally:
+        started.pool.shutdown(wait=True, cancel_futures=True)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _start(slots, started, lock) -> None:
+    """Gives the worker one thread, its own line on the terminal, and no life without its parent."""
+    import torch
+
+    torch.set_num_threads(1)
+    tqdm.set_lock(lock)
+    _start.slot, _start.started = slots.get(), started
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+
+
+def _stop_with_parent() -> None:
+    """Once the parent is gone, however it ended, asks this worker to checkpoint and stop.
+
+    Idle, it ends at once; in a run, ``train`` ends it after the checkpoint.
+    """
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def train(config: RunConfig, progress: bool) -> Run:
+    """``get_or_run`` in a worker, which ends here if nobody waits for the result any more."""
+    _start.started.put((os.getpid(), config.key))
+    try:
+        return get_or_run(config, progress=progress, position=_start.slot)
+    finally:
+        if not multiprocessing.parent_process().is_alive():
+            os._exit(1)  # the pool's own loop would wait for ever
