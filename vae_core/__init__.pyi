@@ -13,3 +13,4 @@ from .runs import RunConfig as RunConfig
 from .runs import all_runs as all_runs
 from .runs import find_run as find_run
 from .runs import get_or_run as get_or_run
+from .runs.fit import fit as fit

@@ -54,7 +54,7 @@ def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Ima
     z, log_q = at(model, state.params, posterior_draw, x, draw.wake)  # (batch, latent), (batch,)
     log_joint = climb(wake_objective, x, z, part="decoder.")
 
-    dream = at(model, state.params, VAE.sample_given, draw.dream_z, draw.dream_x)
+    dream = at(model, state.params, dreamt, draw.dream_z, draw.dream_x)  # (batch, data_dim)
     climb(sleep_objective, dream, draw.dream_z, part="encoder.")
     return log_joint - log_q.sum()
 
@@ -67,6 +67,11 @@ def wake_objective(model: VAE, x: Tensor, z: Tensor) -> Tensor:
 def sleep_objective(model: VAE, x: Tensor, z: Tensor) -> Tensor:
     """log q(z|x) for (x, z) ~ p(x, z), (batch,): its gradient in phi is the sleep phase."""
     return model.log_q(z, x)
+
+
+def dreamt(model: VAE, z: Tensor, noise: Tensor) -> Tensor:
+    """x ~ p(x|z), (batch, data_dim), from given noise."""
+    return model.sample_given(z, noise)
 
 
 def posterior_draw(model: VAE, x: Tensor, epsilon: Tensor) -> tuple[Tensor, Tensor]:

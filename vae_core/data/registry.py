@@ -143,6 +143,8 @@ DATASETS: dict[str, DatasetSpec] = {
     )
 }
 
+ARRAYS: dict[str, DatasetSpec] = {}  # arrays of this process, described by `vae_core.fit`
+
 
 def dataset_spec(name: str) -> DatasetSpec:
     """The entry of `DATASETS` or, for the path of an `.npz` file, what is known of that.
@@ -151,8 +153,8 @@ def dataset_spec(name: str) -> DatasetSpec:
         ValueError: an unknown name, with the nearest one; DataCorrupt, a file that is no data set.
         DataNotFound: there is no such file.
     """
-    if name in DATASETS:
-        return DATASETS[name]
+    if name in DATASETS or name in ARRAYS:
+        return DATASETS.get(name) or ARRAYS[name]
     if name.endswith(".npz"):
         from vae_core.data.npz import npz_spec  # numpy is not needed for a list of names
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from vae_core.algorithms import ALGORITHMS
@@ -102,13 +102,13 @@ class Trainer:
     This is where a RunConfig is unpacked: algorithms know model, images and their own settings.
     """
 
-    def __init__(self, config: RunConfig, data: Dataset, model: VAE | None = None):
+    def __init__(self, config: RunConfig, data: Dataset, model: nn.Module | None = None):
         self.config, self.data = config, data
         self.algorithm, self.settings = ALGORITHMS[config.algorithm], settings_of(config)
         self.images = Images(data.train_bytes, data.levels)
         self.per_step = self.algorithm.samples_per_step(self.settings, self.images.n)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.model = model or build_model(config, self.generator)
+        self.model = build_model(config, self.generator) if model is None else model
         given = self.model, self.images, self.settings
         self.state = self.algorithm.init(*given, self.generator)
         self.update = self._make_update()
@@ -125,7 +125,8 @@ class Trainer:
             value = update(model, state, draw, settings, images)
             return value if with_value else None  # compiled, what is not wanted is not computed
 
-        return fused(updated, self.config) if self.algorithm.in_one_graph else updated
+        can_fuse = self.algorithm.in_one_graph and type(model) is VAE  # others may do anything
+        return fused(updated, self.config) if can_fuse else updated
 
     def advance(self) -> None:
         """One step of the algorithm; its bound joins the running mean."""
@@ -151,6 +152,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(seed)
         row: dict[str, float] = {"samples": self.samples}
         splits = {"train": self.data.train_bytes, "test": self.data.test_bytes}
+        splits = {split: pixels for split, pixels in splits.items() if len(pixels)}
         for split, pixels in splits.items():
             if self.algorithm.bound is not None:
                 arguments = self.model, pixels, self.data.levels, generator

@@ -1,0 +1,90 @@
+"""Training on arrays of one's own, and with models of one's own."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import vae_core as vc
+from vae_core.runs.trainer import Trainer
+
+SMALL = {"n_samples": 2_000, "hidden": (8,), "progress": False}
+
+
+class ConvVAE(vc.VAE):
+    """A VAE of 8 x 8 images whose decoder ends in a transposed convolution."""
+
+    def __init__(self, latent_dim: int = 2, generator: torch.Generator | None = None):
+        super().__init__(64, latent_dim, (16,), generator=generator)
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, 4 * 16), nn.ReLU(), nn.Unflatten(-1, (4, 4, 4)),
+            nn.ConvTranspose2d(4, 1, 2, stride=2), nn.Flatten(-3),
+        )  # fmt: skip
+
+    def decoder_params(self, z):
+        flat = z.reshape(-1, z.shape[-1])  # a convolution knows one batch dimension only
+        return (self.decoder(flat).reshape(*z.shape[:-1], 64),)
+
+
+def test_it_is_the_trainer_of_the_stored_runs():
+    data = vc.load_dataset("digits")
+    settings = {"latent_dim": 3, "step_size": 0.05, "seed": 4, "hidden": (8,)}
+    done = vc.fit(data.train, data.test, n_samples=2_000, progress=False, **settings)
+    config = vc.RunConfig(dataset="digits", n_samples=2_000, **settings)
+    trainer = Trainer(config, data)
+    rows = trainer.run(progress=False)
+    for column in ("samples", "train_bound", "test_bound"):
+        assert done.curve[column] == pytest.approx([row[column] for row in rows])
+    for one, other in zip(done.model().parameters(), trainer.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_gaussian_rows_of_any_scale_are_learnt():
+    """Independent columns: the best bound is minus their entropy, with nothing in the code."""
+    g = np.random.default_rng(0)
+    x = g.normal([-1.0, 2.0], [0.5, 1.5], size=(5_000, 2))
+    done = vc.fit(
+        x, latent_dim=1, likelihood="gaussian", hidden=(), n_samples=200_000, step_size=0.1,
+        init_sd=0.1, prior_sd=None, progress=False,
+    )  # fmt: skip
+    entropy = 0.5 * np.log(2 * math.pi * math.e * x.var(0)).sum()
+    # the mean over 5,000 rows is known to sqrt(D / 2 N) = 0.014 nats; the optimiser adds as much
+    assert done.curve["train_bound"][-1] == pytest.approx(-entropy, abs=0.06)
+    assert "test_bound" not in done.curve
+
+
+@pytest.mark.parametrize("algorithm", ["aevb", "wake_sleep"])
+def test_a_convolutional_decoder_is_trained(algorithm):
+    data = vc.load_dataset("digits")
+    model = ConvVAE(generator=torch.Generator().manual_seed(0))
+    before = vc.sgvb_b(model, data.test, generator=torch.Generator().manual_seed(1)).mean()
+    done = vc.fit(
+        data.train, data.test, model=model, algorithm=algorithm, n_samples=8_000, step_size=0.05,
+        progress=False,
+    )  # fmt: skip
+    assert done.model() is model
+    assert done.curve["test_bound"][-1] > before.item() + 5
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"x_train": np.zeros(5)}, r"x_train has the shape \(5,\)"),
+        ({"x_train": np.zeros((0, 5))}, "x_train has the shape"),
+        ({"x_train": [["a"]]}, "x_train: an array of numbers"),
+        ({"x_train": np.full((3, 4), np.nan)}, "x_train has values that are NaN"),
+        ({"x_train": np.full((3, 4), 7.0)}, "from 7 to 7: scale them"),
+        ({"x_test": np.zeros((3, 5))}, "x_test has 5 columns, x_train 4"),
+        ({"algorithm": "vae"}, "algorithm"),
+        ({"latent_dim": 0.5}, "latent_dim"),
+        ({"n_samples": 0}, "n_samples"),
+        ({"stepsize": 0.1}, "did you mean 'step_size'"),
+        ({"model": ConvVAE(), "algorithm": "mcem"}, "mcem differentiates"),
+    ],
+)
+def test_bad_arguments_are_refused_before_any_training(changes, message):
+    arguments = {"x_train": np.zeros((3, 4))} | SMALL | changes
+    with pytest.raises(ValueError, match=message):
+        vc.fit(**arguments)
