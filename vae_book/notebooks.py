@@ -11,11 +11,13 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
+from vae_book._kernel import ThisPythonKernelManager, stop
 from vae_book.declared import Parameter, check_types, declared_parameters
 from vae_book.params import (
     ParameterError,
@@ -201,7 +203,7 @@ def execute(
         temporary = Path(folder) / output.name
         failed = output.with_suffix(".failed.ipynb")
         try:
-            _run(notebook, temporary, values, progress)
+            _run_in_thread(notebook, temporary, values, progress)
         except NotebookFailed as error:
             os.replace(temporary, failed)
             raise NotebookFailed(f"{error}\nWhat was executed is in {failed}") from error.__cause__
@@ -211,13 +213,22 @@ def execute(
     return output
 
 
+def _run_in_thread(*arguments: Any) -> None:
+    """`_run`, while this thread is free to hear of Ctrl-C and to end the kernel then."""
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(_run, *arguments)
+        try:
+            task.result()
+        except KeyboardInterrupt:
+            stop([task])
+            raise
+
+
 def _run(notebook: Path, output: Path, values: dict[str, Any], progress: bool) -> None:
     """Executes by papermill; the output is written even where a cell fails."""
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import execute_notebook
     from papermill.iorw import load_notebook_node
-
-    from vae_book._kernel import ThisPythonKernelManager
 
     node = _inject(load_notebook_node(str(notebook)), values)
     nbformat.write(node, output)
