@@ -21,7 +21,7 @@ export OMP_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
 
 book: $(STAMP)
-	$(BIN)/python -m vae_book.build --params $(PARAMS)
+	$(BIN)/python -m vae_book.build --params "$(PARAMS)"
 
 pdf: book
 	$(BIN)/python -m vae_book.build.print_book

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def test_help_does_not_wait_for_torch():
         "finally: print('torch' in sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "--latent-dim" in done.stdout and done.stderr == "False\n"
+    assert "-p" in done.stdout and done.stderr == "False\n"
 
 
 def test_version_is_the_packages():
@@ -55,12 +56,48 @@ def test_version_is_the_packages():
     assert call("--version") == f"vae-core {vae_core.__version__}\n"
 
 
-def test_run_offers_every_field_of_the_configuration():
+def test_run_lists_every_setting_with_its_default():
     from vae_core.runs.config import RunConfig
 
-    output = call("run", "--help")
-    missing = [n for n in RunConfig.model_fields if f"--{n.replace('_', '-')}" not in output]
-    assert missing == ["semantics"]
+    lines = {line.split()[0]: line for line in call("run", "--list").splitlines()}
+    assert [*lines, "semantics"] == list(RunConfig.model_fields)
+    assert lines["latent_dim"].split() == ["latent_dim", "20"]
+    assert "none" in lines["log_marginal"] and "the data set's" in lines["hidden"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-p latent_dim=2 -p hidden=8,4 -p prior_sd=none -p n_samples=3e3",
+        "-p latent_dim 2 -p hidden [8,4] -p prior_sd ~ -p n_samples 3000",
+        "--latent-dim 2 --hidden 8,4 --prior-sd=null --n-samples 3_000",
+    ],
+)
+def test_settings_may_be_written_in_three_ways(monkeypatch, words):
+    from vae_core.runs.config import RunConfig
+
+    asked = []
+    monkeypatch.setattr("vae_core.runs.find_run", lambda config, **_: asked.append(config) or True)
+    monkeypatch.setattr("vae_core.runs.get_or_run", lambda config, **_: 1 / 0)
+    result = CliRunner().invoke(cli, ["run", "-p", "dataset=digits", "--binarize", *words.split()])
+    assert isinstance(result.exception, ZeroDivisionError)
+    fields = dict(latent_dim=2, hidden=(8, 4), prior_sd=None, n_samples=3000, binarize=True)
+    assert asked == [RunConfig(dataset="digits", **fields)]
+
+
+def test_long_training_is_not_begun_unasked():
+    output = call("run", "-p", "n_samples=10_000_000", status=2)
+    assert "mnist-aevb-z20-s0-" in output and "takes about 14 minutes: say --train" in output
+
+
+@pytest.mark.parametrize(
+    "seconds, words",
+    [(0.2, "a second"), (40, "40 seconds"), (61, "1 minute"), (5_000, "1 hour"), (2e5, "2 days")],
+)
+def test_durations_in_words(seconds, words):
+    from vae_book.settings import in_words
+
+    assert in_words(seconds) == words
 
 
 def test_a_run_is_trained_once_then_found(tmp_path):
@@ -109,14 +146,17 @@ def test_retrain_makes_the_weights_of_a_stored_curve(tmp_path):
     ("arguments", "message"),
     [
         (["--latent-dim", "0"], "latent_dim=0: "),
-        (["--latent-dim", "2.5"], "'2.5' is not an integer"),
-        (["--latent-dim", "none"], "'none' is not an integer"),
-        (["--step-size", "fast"], "'fast' is not a number"),
-        (["--hidden", "500;200"], "write integers with commas"),
+        (["-p", "latent_dim", "2.5"], "latent_dim=2.5: Input should be a valid integer"),
+        (["--step-size", "fast"], "step_size='fast': Input should be a valid number"),
+        (["--hidden", "500;200"], "hidden.0='500;200': Input should be a valid integer"),
         (["--hidden", "0"], "hidden=(0,)"),
         (["--n-train", "1e9"], "n_train=1000000000"),
         (["--n-samples", "-5"], "n_samples=-5"),
-        (["--algorithm", "aveb"], "'aveb' is not one of"),
+        (["--algorithm", "aveb"], "algorithm='aveb': Input should be 'aevb'"),
+        (["-p", "latentdim=3"], "unknown field 'latentdim'; did you mean 'latent_dim'?"),
+        (["-p", "seed=1", "-p", "seed", "2"], "-p seed is given twice"),
+        (["-p", "seed"], "write -p NAME VALUE or -p NAME=VALUE"),
+        (["-p", "seed=[1"], "-p seed: not valid YAML: line 1"),
         (["--dataset", "minst"], "did you mean 'mnist'?"),
         (["--dataset", "mnist", "--likelihood", "gaussian"], "does not suit mnist"),
         (["--latent-dims", "3"], "No such option"),
@@ -158,7 +198,7 @@ def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch):
 
 
 def test_a_stopped_run_exits_130_and_leaves_a_checkpoint(tmp_path):
-    command = [sys.executable, "-m", "vae_book.cli", "run", *TINY[:-1], "1e8"]
+    command = [sys.executable, "-m", "vae_book.cli", "run", *TINY[:-1], "1e8", "--train"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1)
     while (seen := process.stderr.read(1)) and seen != "%":  # the progress bar is there
         pass
@@ -166,7 +206,7 @@ def test_a_stopped_run_exits_130_and_leaves_a_checkpoint(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "Traceback" not in errors and "the same command continues" in errors
+    assert "Traceback" not in errors and "The same command goes on" in errors
     assert list((tmp_path / "cache" / "checkpoints").glob("*.safetensors"))
 
 
@@ -218,6 +258,36 @@ def test_execute_takes_values_as_yaml_over_those_of_a_file(tmp_path):
     assert nbformat.read(out, as_version=4).cells[2].outputs[0].text == "3 0.25\n"
 
 
+def test_execute_names_its_output_after_the_values(tmp_path, monkeypatch):
+    source = "n = 1\nnames = ['x']\nseeds = [0]"
+    cells = [new_code_cell(source, metadata={"tags": ["parameters"]}), new_code_cell("n, names")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "a.ipynb")
+    monkeypatch.chdir(tmp_path)
+    pairs = ["-p", "n=1e3", "-p", "names", "a/b,c", "-p", "seed=2"]
+    output = call("execute", "a.ipynb", *pairs, "--quiet", "--html")
+    stem = tmp_path / "a-n=1000-names=a_b,c-seeds=2"
+    assert output == f"{stem}.ipynb\n{stem}.html\n"
+    assert "(1000, ['a/b', 'c'])" in (tmp_path / f"{stem}.html").read_text().replace("&#39;", "'")
+
+
+@pytest.mark.parametrize("name", ["fig2_lower_bound", "figures/fig2_lower_bound", "fig2"])
+def test_execute_knows_the_notebooks_of_the_book(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert call("execute", name, "--list").startswith("datasets: list[str] = ['mnist',")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fig2_lower_bund", "there is no notebook 'fig2_lower_bund'.*mean 'fig2_lower_bound'"),
+        ("fig", "'fig' is the beginning of more than one notebook: fig2_lower_bound, fig3_"),
+        ("", "there is no notebook ''"),
+    ],
+)
+def test_execute_hints_at_the_nearest_notebook(name, message):
+    assert re.search(message, call("execute", name, status=2))
+
+
 def test_execute_lists_the_parameters(tmp_path):
     output = call("execute", write_notebook(tmp_path / "a.ipynb"), "--list")
     assert output == "n: int = 1\nstep: float = 0.5\n"
@@ -227,7 +297,10 @@ def test_execute_lists_the_parameters(tmp_path):
     ("arguments", "message"),
     [
         (["-p", "m", "3"], "declares no parameter 'm'"),
-        (["-p", "step", "1e-3"], "write 1.0e-3"),
+        (["-p", "step", "'1e-3'"], "write 1.0e-3"),
+        (["-p", "n", "1,2"], "n='1,2' is not of type int"),
+        (["-p", "n=0"], "n=0 must be above 0"),
+        (["-p", "n=1", "-p", "n=2"], "-p n is given twice"),
         (["-p", "n", "[1"], "-p n: not valid YAML"),
         (["-y", "none.yaml"], "'none.yaml' does not exist"),
     ],

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from vae_book.cli import cli
-from vae_book.notebooks import check_values
-from vae_core.runs.config import RunConfig
+from vae_book.notebooks import check_values, find_notebook, read_values
+from vae_book.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTES = ("README.md", ".ipynb_checkpoints")  # for readers of a folder: no pages of the book
@@ -64,20 +64,21 @@ def test_vae_core_command_parses(args):
         command = command.commands[words.pop(0)]
     context = command.make_context(command.name, words)
     if command.name == "run":
-        names = RunConfig.model_fields
-        RunConfig(**{k: v for k, v in context.params.items() if k in names and v is not None})
+        read_settings(context.params["pairs"])
 
 
 @pytest.mark.parametrize("args", commands("vae-core"), ids=" ".join)
 def test_vae_core_parameters_are_declared(args):
-    places = [index for index, word in enumerate(args) if word == "-p"]
-    values = {args[at + 1]: yaml.safe_load(args[at + 2]) for at in places}
-    if values:
-        assert check_values(ROOT / args[1], values) == values
+    if args[0] == "execute":
+        context = cli.commands["execute"].make_context("execute", list(args[1:]))
+        notebook = find_notebook(context.params["notebook"])
+        values = read_values(notebook, context.params["pairs"])
+        assert check_values(notebook, values) == values
 
 
 @pytest.mark.parametrize("args", commands("papermill"), ids=" ".join)
 def test_papermill_parameters_are_declared(args):
+    assert "--log-output" in args
     values = yaml.safe_load(args[args.index("-y") + 1])
     assert check_values(ROOT / args[0], values) == values
 

@@ -1,8 +1,10 @@
 """Parameter files, the parameters of notebooks, and their execution."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import nbformat
 import pytest
@@ -267,3 +269,57 @@ def test_another_registered_kernel_of_that_name_is_not_used(tmp_path):
     assert done.returncode == 0, done.stderr
     assert printed(tmp_path / "a-executed.ipynb") == "42\n"
     assert "Executing" in done.stderr and "3/3" in done.stderr  # the progress bar
+
+
+# Interruption
+
+WAITS = """
+import os, pathlib, time
+pathlib.Path("started").open("a").write(f"{os.getpid()}\\n")
+time.sleep(600)
+"""
+
+
+def interrupted(script, folder):
+    """Status and output of a script that hears Ctrl-C, as it alone, once a notebook waits."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    started = folder / "started"
+    while process.poll() is None and not (started.exists() and started.read_text()):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    kernels = [int(pid) for pid in started.read_text().split()]
+    assert not [pid for pid in kernels if os.path.exists(f"/proc/{pid}")]
+    return process.returncode, output, len(kernels)
+
+
+def test_an_interrupted_execution_ends_with_its_kernel_and_writes_nothing(tmp_path):
+    write(tmp_path / "a.ipynb", WAITS)
+    script = "from vae_book.cli import main; main()"
+    script = f"import sys; sys.argv[1:] = ['execute', 'a.ipynb', '--quiet']; {script}"
+    status, output, _ = interrupted(script, tmp_path)
+    assert status == 130 and output.strip().startswith("Interrupted") and "\n" not in output.strip()
+    assert sorted(os.listdir(tmp_path)) == ["a.ipynb", "started"]
+
+
+def test_an_interrupted_build_executes_no_notebook_that_waits(tmp_path):
+    notebooks = [str(write(tmp_path / f"{name}.ipynb", WAITS)) for name in "abc"]
+    script = f"""
+from pathlib import Path
+from vae_book.build import execute
+from vae_book.notebooks import execute as execute_notebook
+execute.name_of = str
+execute.run_one = lambda notebook, *_: execute_notebook(notebook, progress=False)
+notebooks = {notebooks}
+try:
+    execute.run_batch(notebooks, dict.fromkeys(notebooks), "", None, jobs=2, force=False)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    assert interrupted(script, tmp_path)[1:] in [("interrupted\n", 1), ("interrupted\n", 2)]

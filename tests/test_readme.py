@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 import pytest
-import yaml
 
 from vae_book.cli import cli
-from vae_book.notebooks import check_values
+from vae_book.notebooks import check_values, find_notebook, read_values
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -42,10 +41,11 @@ def test_vae_core_command_parses(args, monkeypatch):
 
 @pytest.mark.parametrize("args", commands("vae-core"), ids=" ".join)
 def test_parameters_are_those_of_the_notebook(args):
-    places = [index for index, word in enumerate(args) if word == "-p"]
-    values = {args[at + 1]: yaml.safe_load(args[at + 2]) for at in places}
-    if values:
-        assert check_values(ROOT / args[1], values) == values
+    if args[0] == "execute":
+        context = cli.commands["execute"].make_context("execute", list(args[1:]))
+        notebook = find_notebook(context.params["notebook"])
+        values = read_values(notebook, context.params["pairs"])
+        assert check_values(notebook, values) == values
 
 
 @pytest.mark.parametrize("args", commands("make"), ids=" ".join)

@@ -1,8 +1,19 @@
-"""A Jupyter kernel that runs the Python that starts it."""
+"""A Jupyter kernel that runs the Python that starts it, and a way to stop all that were started."""
+
+import contextlib
+import signal
+import time
+import weakref
+from collections.abc import Collection
+from concurrent.futures import Future, wait
+from typing import Any
 
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
+
+GRACE = 10.0  # seconds in which a cell may store a checkpoint before its kernel is killed
+_managers: weakref.WeakSet["ThisPythonKernelManager"] = weakref.WeakSet()
 
 
 class ThisPythonKernelManager(AsyncKernelManager):
@@ -11,6 +22,27 @@ class ThisPythonKernelManager(AsyncKernelManager):
     A kernel registered under that name may belong to another environment, one without vae_core.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _managers.add(self)
+
     @property
     def kernel_spec(self) -> KernelSpec:
         return KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]))
+
+
+def stop(tasks: Collection[Future]) -> None:
+    """Ends notebooks that execute in other threads: none that waits starts, cells are interrupted.
+
+    A kernel is a process group of its own, so that Ctrl-C at the terminal does not reach it.
+    """
+    for task in tasks:
+        task.cancel()
+    started = time.monotonic()
+    while wait(tasks, timeout=0.5).not_done:
+        late = time.monotonic() - started > GRACE
+        for manager in list(_managers):
+            process = getattr(manager.provisioner, "process", None)
+            if process is not None and process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGKILL if late else signal.SIGINT)

@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from vae_book._options import NONE, RunCommand
+from vae_book._pairs import PAIRS, PairsCommand, RunCommand
 
 INTERRUPTED = 130
 BAD_INPUT = 2
+LONG = 600  # seconds of training that are not begun unasked
 
 
 class PackageGroup(click.Group):
@@ -24,19 +25,24 @@ class PackageGroup(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo(
-                "\nInterrupted. Progress is checkpointed: "
-                "the same command continues where this one stopped.",
-                err=True,
-            )
+            click.echo("\nInterrupted. The same command goes on from what is stored.", err=True)
             ctx.exit(INTERRUPTED)
+        except click.UsageError as error:
+            raise _failure(error.format_message(), BAD_INPUT) from error
         except (ValueError, LookupError, OSError, RuntimeError) as error:
             status = _status_of(error)
             if status is None or ctx.params.get("debug"):
                 raise
-            failure = click.ClickException(_message(error))
-            failure.exit_code = status
-            raise failure from error
+            from vae_book.params import one_line
+
+            message = one_line(error) if status == BAD_INPUT else str(error)
+            raise _failure(message, status) from error
+
+
+def _failure(message: str, status: int) -> click.ClickException:
+    failure = click.ClickException(message)
+    failure.exit_code = status
+    return failure
 
 
 def _status_of(error: Exception) -> int | None:
@@ -55,18 +61,6 @@ def _status_of(error: Exception) -> int | None:
     ):
         return 1  # a full disk, a failing cell, a worker killed for lack of memory
     return None
-
-
-def _message(error: Exception) -> str:
-    """The text of an error; pydantic's in one line for each field."""
-    if not hasattr(error, "errors"):
-        return str(error)
-    lines = []
-    for detail in error.errors(include_url=False):
-        field = ".".join(map(str, detail["loc"]))
-        where = f"{field}={detail['input']!r}: " if field else ""
-        lines.append(where + detail["msg"].removeprefix("Value error, "))
-    return "\n".join(lines)
 
 
 @click.group("vae-core", cls=PackageGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,21 +98,32 @@ def data_fetch(names: tuple[str, ...], quiet: bool) -> None:
 
 
 @cli.command(cls=RunCommand)
+@PAIRS
 @click.option("--retrain", metavar="KEY", help="Take the settings of a stored run and train it.")
+@click.option("--train", is_flag=True, help="Do not ask before a training that takes long.")
+@click.option("--list", "list_only", is_flag=True, help="List the settings with their defaults.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def run(retrain: str | None, quiet: bool, **fields: Any) -> None:
+def run(
+    pairs: tuple[str, ...], retrain: str | None, train: bool, list_only: bool, quiet: bool
+) -> None:
     """Train one run, or find it if it is stored, and tell its bounds.
 
-    A run that was stopped goes on from its last checkpoint.
+    A setting may be given as -p latent_dim=5, -p latent_dim 5 or --latent-dim 5. A run that was
+    stopped goes on from its last checkpoint.
     """
-    from vae_core.runs import get_or_run
-    from vae_core.runs.config import RunConfig
+    from vae_book.settings import described, read_settings
+    from vae_core.runs import find_run, get_or_run
 
-    given = {n: None if v is NONE else v for n, v in fields.items() if v is not None}
-    if retrain is not None and given:
+    if list_only:
+        click.echo("\n".join(described()))
+        return
+    if retrain is not None and pairs:
         raise click.UsageError("--retrain takes all settings from the stored run; give no others")
-    config = RunConfig(**given) if retrain is None else _stored([retrain])[0].config
-    finished = get_or_run(config, weights=retrain is not None, progress=not quiet)
+    weights = retrain is not None
+    config = read_settings(pairs) if retrain is None else _stored([retrain])[0].config
+    if not train and find_run(config, weights=weights) is None:
+        _ask_before_long_training(config)
+    finished = get_or_run(config, weights=weights, progress=not quiet)
     click.echo(_summary(finished))
     click.echo(finished.path)
 
@@ -187,16 +192,9 @@ def list_runs() -> None:
         click.echo("no runs are stored yet", err=True)
 
 
-@cli.command()
-@click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "-p",
-    "pairs",
-    type=(str, str),
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A parameter; the value is YAML: -p latent_dims '[2, 50]'.",
-)
+@cli.command(cls=PairsCommand)
+@click.argument("notebook")
+@PAIRS
 @click.option(
     "-y",
     "params_file",
@@ -209,30 +207,39 @@ def list_runs() -> None:
     "output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="OUT",
-    help="The executed notebook.  [default: NAME-executed.ipynb]",
+    help="The executed notebook.  [default: its name with the parameters]",
 )
+@click.option("--html", is_flag=True, help="Also write OUT as one page that stands by itself.")
 @click.option("--list", "list_only", is_flag=True, help="List the parameters; execute nothing.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def execute(
-    notebook: Path,
-    pairs: tuple[tuple[str, str], ...],
+    notebook: str,
+    pairs: tuple[str, ...],
     params_file: Path | None,
     output: Path | None,
+    html: bool,
     list_only: bool,
     quiet: bool,
 ) -> None:
-    """Execute NOTEBOOK with other parameters; names and types are checked first."""
-    from vae_book.notebooks import declared_parameters
-    from vae_book.notebooks import execute as execute_notebook
-    from vae_book.params import parse_yaml
+    """Execute NOTEBOOK with other parameters; names, types and runs are checked first.
 
+    NOTEBOOK is a file, or the name of a notebook of the book such as fig2_lower_bound.
+    """
+    from vae_book.notebooks import declared_parameters, find_notebook, read_values
+    from vae_book.notebooks import execute as execute_notebook
+
+    path = find_notebook(notebook)
     if list_only:
-        for parameter in declared_parameters(notebook).values():
+        for parameter in declared_parameters(path).values():
             click.echo(f"{parameter.name}: {parameter.type} = {parameter.default}")
         return
-    values = {name: parse_yaml(value, f"-p {name}") for name, value in pairs}
-    path = execute_notebook(notebook, output, values, params_file=params_file, progress=not quiet)
-    click.echo(path)
+    values = read_values(path, pairs)
+    done = execute_notebook(path, output, values, params_file=params_file, progress=not quiet)
+    click.echo(done)
+    if html:
+        from vae_book.page import write_page
+
+        click.echo(write_page(done, path))
 
 
 @cli.command()
@@ -258,6 +265,19 @@ def _stored(keys: tuple[str, ...] | list[str]) -> list[Any]:
         if key not in stored:
             raise ValueError(f"no stored run has the key {key!r}; {nearest(key, stored)}")
     return [stored[key] for key in keys]
+
+
+def _ask_before_long_training(config: Any) -> None:
+    """Goes on after a yes; without a terminal to ask at, training that takes long is refused."""
+    from vae_book.settings import in_words, training_seconds
+
+    seconds = training_seconds(config)
+    if seconds < LONG:
+        return
+    told = f"{config.key} is not stored; training it takes about {in_words(seconds)}"
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{told}: say --train to train it")
+    click.confirm(f"{told}. Train it now?", abort=True, err=True)
 
 
 def _summary(finished: Any) -> str:

@@ -5,17 +5,29 @@ type. Here both are refused before a kernel starts (see `vae_book.declared`), an
 that no run can have (`vae_book.planned`).
 """
 
+import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
+from vae_book._kernel import ThisPythonKernelManager, stop
 from vae_book.declared import Parameter, check_types, declared_parameters
-from vae_book.params import ParameterError, Params, load_params, nearest, one_line
+from vae_book.params import (
+    ParameterError,
+    Params,
+    load_params,
+    nearest,
+    one_line,
+    parse_pair,
+    parse_yaml,
+)
 from vae_book.planned import planned_runs
 
 __all__ = [
@@ -32,6 +44,8 @@ __all__ = [
     "parameters_for",
 ]
 
+BOOK = Path(__file__).resolve().parents[1] / "book"
+MAX_NAME = 100  # characters of a file name that tell parameters
 _DISPLAY_TAGS = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
 
 
@@ -61,6 +75,65 @@ def check_values(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, A
     except ValueError as error:
         raise ParameterError(f"{notebook}: {one_line(error)}") from None
     return values
+
+
+def read_values(notebook: str | Path, pairs: Iterable[str]) -> dict[str, Any]:
+    """Values of parameters from `name=value` pairs as on the command line; types are not checked.
+
+    Raises:
+        ParameterError: no such pair, a value that is not YAML, or a name that is given twice.
+    """
+    declared, values = declared_parameters(notebook), {}
+    for name, text in map(parse_pair, pairs):
+        if name not in declared and f"{name}s" in declared:  # seed=1 for seeds=[1]
+            name = f"{name}s"
+        if name in values:
+            raise ParameterError(f"-p {name} is given twice")
+        parameter = declared.get(name)
+        values[name] = parameter.read(text) if parameter else parse_yaml(text, f"-p {name}")
+    return values
+
+
+def find_notebook(name: str | Path) -> Path:
+    """The file of this name, or the book's notebook whose name this is, or begins with.
+
+    Raises:
+        ParameterError: there is none, or more than one; the nearest names are told.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    book = book_of(BOOK / "index.ipynb") if BOOK.is_dir() else []
+    names = {path.relative_to(BOOK).with_suffix("").as_posix(): path for path in book}
+    whole = [path for path in book if _is_named(path, str(name))]
+    found = whole or [path for path in book if path.stem.startswith(str(name) or " ")]
+    if len(found) == 1:
+        here = Path.cwd()
+        return found[0].relative_to(here) if found[0].is_relative_to(here) else found[0]
+    if found:
+        some = ", ".join(path.stem for path in found)
+        raise ParameterError(f"{str(name)!r} is the beginning of more than one notebook: {some}")
+    hint = nearest(str(name), {*names, *(path.stem for path in book)})
+    raise ParameterError(
+        f"there is no notebook {str(name)!r}, neither a file nor of the book; {hint}"
+    )
+
+
+def output_name(notebook: Path, values: Mapping[str, Any]) -> str:
+    """A file name that tells the values: `fig2_lower_bound-datasets=digits-seeds=1.ipynb`."""
+    told = "".join(f"-{name}={_plain(value)}" for name, value in values.items())
+    if len(told) > MAX_NAME:
+        digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+        told = f"{told[:MAX_NAME]}-{digest}"
+    return f"{notebook.stem}{told or '-executed'}.ipynb"
+
+
+def _plain(value: Any) -> str:
+    """A value in characters that every file system takes and no shell touches."""
+    if isinstance(value, dict):
+        return "_".join(f"{key}={_plain(v)}" for key, v in value.items()) or "none"
+    if isinstance(value, list):
+        return ",".join(map(_plain, value)) or "none"
+    return re.sub(r"[^A-Za-z0-9.+_-]+", "_", str(value))
 
 
 def _chosen(notebook: str | Path, params: Params) -> dict[str, Any]:
@@ -108,7 +181,7 @@ def execute(
     Args:
         notebook: the notebook; its folder is the working directory of its kernel.
         output: where the executed notebook goes, whole or not at all; may be the notebook itself.
-            Default: `<name>-executed.ipynb` in the current directory.
+            Default: `output_name` in the current directory.
         parameters: values by name; they go before those of the file.
         params_file: a parameter file of the whole book (see `vae_book.params`).
         progress: shows a bar over the cells, and what the cells write to stderr.
@@ -118,19 +191,19 @@ def execute(
         NotebookFailed: a cell failed. What was executed is left in `<output>.failed.ipynb`.
     """
     notebook = Path(notebook).resolve()
-    output = Path(output or f"{notebook.stem}-executed.ipynb").resolve()
-    values = {}
+    values: dict[str, Any] = {}
     if params_file is not None:
         params = load_params(params_file)
         check_params(params, book_of(notebook))
         values = _chosen(notebook, params)
     values = check_values(notebook, values | dict(parameters or {}))
+    output = Path(output or output_name(notebook, values)).resolve()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".execute-", dir=output.parent) as folder:
         temporary = Path(folder) / output.name
         failed = output.with_suffix(".failed.ipynb")
         try:
-            _run(notebook, temporary, values, progress)
+            _run_in_thread(notebook, temporary, values, progress)
         except NotebookFailed as error:
             os.replace(temporary, failed)
             raise NotebookFailed(f"{error}\nWhat was executed is in {failed}") from error.__cause__
@@ -140,13 +213,22 @@ def execute(
     return output
 
 
+def _run_in_thread(*arguments: Any) -> None:
+    """`_run`, while this thread is free to hear of Ctrl-C and to end the kernel then."""
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(_run, *arguments)
+        try:
+            task.result()
+        except KeyboardInterrupt:
+            stop([task])
+            raise
+
+
 def _run(notebook: Path, output: Path, values: dict[str, Any], progress: bool) -> None:
     """Executes by papermill; the output is written even where a cell fails."""
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import execute_notebook
     from papermill.iorw import load_notebook_node
-
-    from vae_book._kernel import ThisPythonKernelManager
 
     node = _inject(load_notebook_node(str(notebook)), values)
     nbformat.write(node, output)

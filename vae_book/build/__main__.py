@@ -12,9 +12,11 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 
 from vae_book.build import check_site, execute
 from vae_book.build.fingerprint import fingerprint
@@ -42,6 +44,32 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if not args.params.is_file():
         raise BuildError(f"There is no parameter file {args.params}")
+    try:
+        with one_at_a_time():
+            build(args)
+    except KeyboardInterrupt:
+        print("\nInterrupted. The next build goes on with the notebooks that are left.")
+        sys.exit(130)
+
+
+@contextmanager
+def one_at_a_time():
+    """Waits, with a word, for another build in this clone."""
+    BUILD.mkdir(exist_ok=True)
+    lock = FileLock(BUILD / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        print("Another build in this clone is running; this one waits for it.", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def build(args):
+    """Builds the book unless it is current."""
     state = fingerprint([ROOT / s for s in SOURCES] + [args.params.resolve()], ROOT)
     pages = toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
     if not args.force and is_current(state, pages):

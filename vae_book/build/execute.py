@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 
+from vae_book._kernel import stop
 from vae_book.build.fingerprint import fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,22 +60,31 @@ def run_batch(notebooks, values, inputs, stage, jobs, force):
             pool.submit(run_one, nb, values[nb], inputs, stage, jobs == 1, force): nb
             for nb in notebooks
         }
-        waiting = set(tasks)
-        while waiting:
-            done, waiting = wait(waiting, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
-            for task in done:
+        try:
+            for task in in_order_of_completion(tasks, started):
                 error = task.exception()
                 if error is None:
                     records[tasks[task]], news = task.result()
                     print(news, flush=True)
                 else:
                     failures.append(f"{name_of(tasks[task])}: {error}")
-            if not done:
-                running = ", ".join(name_of(tasks[task]) for task in waiting if task.running())
-                print(f"  {time.monotonic() - started:4.0f} s, executing {running}", flush=True)
+        except KeyboardInterrupt:
+            stop(tasks)
+            raise
     if failures:
         raise ExecutionError("\n".join(failures))
     return [records[notebook] for notebook in notebooks]
+
+
+def in_order_of_completion(tasks, started):
+    """The tasks as they end; what is being executed is told where nothing ends for a while."""
+    waiting = set(tasks)
+    while waiting:
+        done, waiting = wait(waiting, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
+        yield from done
+        if not done:
+            running = ", ".join(name_of(tasks[task]) for task in waiting if task.running())
+            print(f"  {time.monotonic() - started:4.0f} s, executing {running}", flush=True)
 
 
 def run_one(notebook, values, inputs, stage, progress, force):

@@ -1,0 +1,142 @@
+"""An executed notebook as one HTML page, legible outside of the book.
+
+What only the book's builder understands becomes plain Markdown first: roles and empty links become
+their text, directives their contents, and equations are numbered within the page.
+"""
+
+import ast
+import base64
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+
+DIRECTIVE = re.compile(r"^(`{3,}|:{3,})\{([\w:-]+)\}[ \t]*(.*?)\n(.*?)^\1[ \t]*$", re.M | re.S)
+OPTION = re.compile(r"^:([\w-]+):[ \t]*(.*)\n", re.M)
+EQUATION = re.compile(r"\$\$\s*\(([\w:-]+)\)")
+ROLE = re.compile(r"\{([\w:]+)\}`([^`]*)`")
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|#)([^)\s]+)\)")
+TARGET = re.compile(r"^\([\w-]+\)=\n", re.M)
+BROKEN = re.compile(r"""<a [^>]*href="(?!https?:|#)[^"]*"[^>]*>(.*?)</a>""", re.S)  # in outputs
+# as in _config.yml
+MACROS = """<script type="text/x-mathjax-config">MathJax.Hub.Config({TeX: {Macros: {
+E: "\\\\mathbb{E}", Normal: "\\\\mathcal{N}", given: "\\\\,|\\\\,",
+KL: ["D_{\\\\mathrm{KL}}\\\\left(#1\\\\,\\\\middle\\\\|\\\\,#2\\\\right)", 2]}}});</script>"""
+NAMED = {"eq": "an equation of the book", "fig": "the figure", "tab": "the table"}
+NAMED |= {"lst": "the listing", "alg": "the algorithm"}
+
+
+def write_page(notebook: str | Path, source: str | Path | None = None) -> Path:
+    """Writes `<notebook>.html` beside an executed notebook and returns its path.
+
+    Args:
+        source: the notebook of the book that was executed; files that its text includes are looked
+            for from its folder. Default: the notebook itself.
+    """
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
+    notebook = Path(notebook)
+    node = plain(nbformat.read(notebook, as_version=4), Path(source or notebook).parent)
+    remove = {
+        "enabled": True,
+        "remove_cell_tags": ["remove-cell", "hide-cell"],
+        "remove_input_tags": ["remove-input"],
+    }
+    exporter = HTMLExporter(config=Config(TagRemovePreprocessor=remove))
+    exporter.register_preprocessor("nbconvert.preprocessors.TagRemovePreprocessor", enabled=True)
+    exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
+    exporter.require_js_url = exporter.jquery_url = ""
+    title = next(iter(re.findall(r"^# (.+)", node.cells[0].source, flags=re.M)), notebook.stem)
+    html, _ = exporter.from_notebook_node(node, {"metadata": {"name": title}})
+    page = notebook.with_suffix(".html")
+    html = BROKEN.sub(r"\1", html).replace("<head>", f"<head>{MACROS}", 1)
+    page.write_text(html, encoding="utf-8")
+    return page
+
+
+def plain(node: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
+    """The notebook with plain Markdown, and with the captions of its figures as text."""
+    text = [cell.source for cell in node.cells if cell.cell_type == "markdown"]
+    numbers = {label: f"({k})" for k, label in enumerate(EQUATION.findall("\n".join(text)), 1)}
+    cells = []
+    for cell in node.cells:
+        if cell.cell_type == "markdown":
+            cell.source = plain_text(cell.source, folder, numbers)
+        cells.append(cell)
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        if "caption" in figure:
+            caption = plain_text(figure["caption"], folder, numbers)
+            cells.append(nbformat.v4.new_markdown_cell(f"*{caption}*"))
+    node.cells = cells
+    return node
+
+
+def plain_text(text: str, folder: Path, numbers: dict[str, str]) -> str:
+    """Markdown without what only the book's builder understands; `numbers` are of equations."""
+    text = DIRECTIVE.sub(lambda match: _contents(*match.groups()[1:], folder), text)
+    text = EQUATION.sub(lambda match: rf"\tag{{{numbers[match[1]][1:-1]}}}$$", text)
+    text = ROLE.sub(lambda match: _role(match[1], match[2], numbers), text)
+    text = LINK.sub(lambda match: match[1] or f"*{_title(folder / match[2])}*", text)
+    return TARGET.sub("", text)
+
+
+def _role(name: str, content: str, numbers: dict[str, str]) -> str:
+    """The text that a role stands for."""
+    shown, _, target = content.partition("<")
+    if target:
+        return shown.strip()
+    kind = name.split(":")[0]
+    if kind == "cite":
+        names = ", ".join(re.findall(r"[a-z]+\d{4}", content)).title()
+        names = re.sub(r"(\d{4})", r" \1", names)
+        return f"({names})" if name == "cite:p" else names
+    if kind in ("eq", "numref", "prf", "ref"):
+        return numbers.get(content, NAMED.get(content.split("-")[0], "elsewhere in the book"))
+    if kind in ("func", "class", "mod", "meth", "data"):
+        return f"`{content.rsplit('.', 1)[-1] if content.startswith('~') else content}`"
+    return content
+
+
+def _contents(name: str, argument: str, body: str, folder: Path) -> str:
+    """What a directive shows: an image, a listing, or its text."""
+    options, body = dict(OPTION.findall(body)), OPTION.sub("", body).strip()
+    if name == "figure":
+        return f"{_image(folder / argument, options.get('alt', ''))}\n\n{body}"
+    if name == "literalinclude":
+        code = _listing(folder / argument, options.get("pyobject"))
+        return f"{options.get('caption', '')}\n\n```python\n{code}\n```"
+    return f"**{argument}**\n\n{body}" if argument else body
+
+
+def _image(file: Path, alt: str) -> str:
+    """An image within the page itself."""
+    if not file.is_file():
+        return f"*{alt}*"
+    kind = {".svg": "svg+xml"}.get(file.suffix, file.suffix[1:])
+    return f"![{alt}](data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()})"
+
+
+def _listing(file: Path, name: str | None) -> str:
+    """A file of code, or the one function of it."""
+    if not file.is_file():
+        return f"# {file.name}"
+    code = file.read_text(encoding="utf-8")
+    for part in ast.parse(code).body if name else []:
+        if getattr(part, "name", None) == name:
+            return ast.get_source_segment(code, part) or code
+    return code
+
+
+_READ: dict[str, Callable[[Path], str]] = {
+    ".md": lambda file: file.read_text(encoding="utf-8"),
+    ".ipynb": lambda file: nbformat.read(file, as_version=4).cells[0].source,
+}
+
+
+def _title(file: Path) -> str:
+    """The title of a page that is linked to, or its name where the page is not there."""
+    if file.suffix in _READ and file.is_file():
+        return next(iter(re.findall(r"^# (.+)", _READ[file.suffix](file), flags=re.M)), file.stem)
+    return file.stem.replace("_", " ")

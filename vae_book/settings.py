@@ -1,0 +1,56 @@
+"""The settings of a run as a user writes them, and what a run of that length costs."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from vae_book.params import ParameterError, parse_pair, parse_yaml
+from vae_core.runs.config import RunConfig
+
+PRODUCTS_PER_SECOND = 1e10  # parameters x samples, on one core of the machine of the stored runs
+SECONDS_PER_STEP = 5e-4  # of a small network, whatever its size
+
+
+def read_settings(pairs: Iterable[str]) -> RunConfig:
+    """The RunConfig of `name=value` pairs, each value written as YAML.
+
+    Raises:
+        ValueError: (pydantic's ValidationError among them) names the field, its value, the remedy.
+    """
+    fields: dict[str, Any] = {}
+    for name, text in map(parse_pair, pairs):
+        if name in fields:
+            raise ParameterError(f"-p {name} is given twice")
+        value = parse_yaml(text, f"-p {name}")
+        if name == "hidden" and not isinstance(value, list):
+            value = parse_yaml(f"[{text}]", f"-p {name}")
+        fields[name] = tuple(value) if isinstance(value, list) else value
+    return RunConfig(**fields)
+
+
+def described() -> Iterator[str]:
+    """A line for each setting: name, default, what it means."""
+    for name, field in RunConfig.model_fields.items():
+        if name != "semantics":
+            default = "the data set's" if _is_of_the_data(name) else str(field.default).lower()
+            yield f"{name:20} {default:14}  {field.description or ''}".rstrip()
+
+
+def _is_of_the_data(name: str) -> bool:
+    """Whether a field that is left out takes a value that depends on the others."""
+    field = RunConfig.model_fields[name]
+    return field.default is None and getattr(RunConfig(), name) is not None
+
+
+def training_seconds(config: RunConfig) -> float:
+    """Roughly how long a run trains on one core of an ordinary machine."""
+    products = config.n_samples * config.n_parameters / PRODUCTS_PER_SECOND
+    return products + config.n_samples / config.batch_size * SECONDS_PER_STEP
+
+
+def in_words(seconds: float) -> str:
+    """A duration to one figure or two: `40 seconds`, `1 minute`, `3 hours`, `2 days`."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        if seconds >= size:
+            count = round(seconds / size)
+            return f"{count:,} {unit}" + ("s" if count > 1 else "")
+    return "a second"
