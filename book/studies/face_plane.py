@@ -3,9 +3,8 @@
     python book/studies/face_plane.py
 
 trains AEVB with two latent variables on Frey Face, on the frames as they are and with the mean face
-subtracted from what the encoder sees. It writes `face_plane.json`, where the codes lie as training
-goes on, and `face_plane.safetensors`, the finished decoders at half precision, beside this file.
-The page `figures/fig4_manifold` tells what it means.
+subtracted from what the encoder sees, and writes where the codes lie as training goes on to
+`face_plane.json` beside this file. The page `figures/fig4_manifold` tells what it means.
 """
 
 import json
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import torch
 from mean_face import CentredVAE
-from safetensors.torch import save_file
 
 import vae_core as vc
 from vae_book.plots import unit_square_latents
@@ -51,8 +49,8 @@ def measure(model: CentredVAE, data: vc.Dataset) -> dict[str, float]:
     }
 
 
-def train(seed: int, is_centred: bool) -> tuple[CentredVAE, dict[str, list[float]]]:
-    """One training; the model and columns of measurements at MARKS."""
+def train(seed: int, is_centred: bool) -> dict[str, list[float]]:
+    """One training; columns of measurements at MARKS."""
     config = config_of("freyface", "aevb", 2, seed, {"n_samples": N_SAMPLES})
     data = vc.load_dataset("freyface", split_seed=config.split_seed)
     centre = data.train.mean(0) * is_centred
@@ -67,23 +65,18 @@ def train(seed: int, is_centred: bool) -> tuple[CentredVAE, dict[str, list[float
             columns["samples"].append(trainer.samples)
             for name, value in measure(model, data).items():
                 columns.setdefault(name, []).append(float(f"{value:.4g}"))
-    return model, columns
+    return columns
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    curves, decoders = {}, {}
+    curves: dict[str, list] = {}
     for name, is_centred in (("as_they_are", False), ("centred", True)):
         for seed in SEEDS:
-            model, columns = train(seed, is_centred)
+            columns = train(seed, is_centred)
             curves.setdefault(name, []).append(columns)
             print(name, seed, columns, flush=True)
-            if seed == SEEDS[0]:
-                weights = model.decoder.state_dict()
-                decoders |= {f"{name}.{k}": w.half().contiguous() for k, w in weights.items()}
-    here = Path(__file__)
-    here.with_suffix(".json").write_text(json.dumps(curves) + "\n")
-    save_file(decoders, here.with_suffix(".safetensors"))
+    Path(__file__).with_suffix(".json").write_text(json.dumps(curves) + "\n")
 
 
 if __name__ == "__main__":
