@@ -12,7 +12,8 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NBVAL := $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider
+NBVAL := $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider \
+  --nbval-sanitize-with tests/nbval.cfg
 
 export OMP_NUM_THREADS ?= 1
 

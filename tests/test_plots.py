@@ -312,6 +312,15 @@ def test_the_manifold_starts_in_the_upper_left_corner_of_the_unit_square():
     np.testing.assert_allclose(normal.cdf(z[-1]), [0.875, 0.125], atol=1e-6)
 
 
+def test_the_gaussian_fitted_to_codes_has_their_mean_and_covariance():
+    generator = torch.Generator().manual_seed(0)
+    root = torch.tensor([[2.0, 0.0], [1.0, 0.5]])
+    codes = torch.tensor([3.0, -1.0]) + torch.randn(200_000, 2, generator=generator) @ root.T
+    mean, found = images.fitted_gaussian(codes)
+    torch.testing.assert_close(mean, torch.tensor([3.0, -1.0]), atol=0.02, rtol=0)
+    torch.testing.assert_close(found, root, atol=0.02, rtol=0)
+
+
 @pytest.mark.parametrize(("n_panels", "columns"), [(0, 1), (1, 1), (2, 2), (3, 3), (4, 2), (5, 3)])
 def test_no_panel_is_alone_in_its_row(n_panels, columns):
     assert images._columns(n_panels) == columns

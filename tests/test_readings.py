@@ -10,7 +10,7 @@ from vae_core.algorithms import ALGORITHMS
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 from vae_core.runs.interpolate import interpolate_log
-from vae_core.runs.trainer import is_evaluated
+from vae_core.runs.trainer import is_evaluated, settings_of
 
 
 def run_of(config):
@@ -62,7 +62,7 @@ def test_the_longest_run_whatever_its_precision():
 def test_short_runs_have_a_curve(fields):
     config = RunConfig(**fields)
     config = config.model_copy(update={"evals_per_decade": readings.evals_per_decade(config)})
-    per_step = ALGORITHMS[config.algorithm].samples_per_step(config)
+    per_step = ALGORITHMS[config.algorithm].samples_per_step(settings_of(config), config.n_train)
     counts = range(per_step, config.n_samples + per_step, per_step)
     rows = sum(is_evaluated(n, per_step, config) for n in counts)
     assert min(12, len(counts)) <= rows <= 60
@@ -88,3 +88,29 @@ def test_interpolation_says_nothing_in_a_wide_and_steep_gap():
         False,
         False,
     ]
+
+
+@pytest.fixture
+def empty_store(tmp_path, monkeypatch):
+    """A store with nothing in it."""
+    (tmp_path / "reference").mkdir()
+    monkeypatch.setenv("VAE_CORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("VAE_CORE_REFERENCE", str(tmp_path / "reference"))
+    monkeypatch.delenv("VAE_CORE_TRAIN", raising=False)
+
+
+def test_stored_seeds_at_their_full_length_or_one_length_for_all(empty_store, monkeypatch):
+    def lengths(**options):
+        runs = readings.runs_of("digits", "aevb", 2, **options)
+        return [(run.config.seed, run.config.n_samples) for run in runs]
+
+    assert lengths(n_samples=300) == [(0, 300)]  # trained now
+    assert lengths(n_samples=500, seeds=[0, 1]) == [(0, 500), (1, 500)]
+    monkeypatch.setenv("VAE_CORE_TRAIN", "never")
+    assert lengths() == [(0, 500), (1, 500)]
+    assert lengths(n_samples=300) == [(0, 300)]
+    assert lengths(seeds=[1]) == [(1, 500)]
+    with pytest.raises(LookupError, match="not stored"):
+        lengths(seeds=[2])
+    with pytest.raises(LookupError, match="not stored"):
+        lengths(settings={"step_size": 0.05})

@@ -14,7 +14,7 @@ import vae_core as vc
 from vae_core.algorithms import ALGORITHMS
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
-from vae_core.runs.trainer import is_evaluated
+from vae_core.runs.trainer import is_evaluated, settings_of
 
 
 class Reading(NamedTuple):
@@ -97,17 +97,45 @@ def longest(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> dict[Any, Ru
     return {name: best[name] for name in sorted(best)}
 
 
-def run_of(config: RunConfig, *, whole: bool = True, weights: bool = False) -> Run:
-    """The longest stored run that differs from `config` in free fields alone, else its own.
+def runs_of(
+    dataset: str,
+    algorithm: str,
+    latent_dim: int,
+    *,
+    seeds: Iterable[int] = (),
+    n_samples: int = 0,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    weights: bool = False,
+) -> list[Run]:
+    """The runs of an experiment by the book's reading, one for each seed.
 
-    With whole=False it is the run of just this length, stored or trained now.
+    Args:
+        seeds: none given: those that are stored, or 0.
+        n_samples: length of each run, stored or trained now; 0: the longest stored run of each
+            seed, or one of DEFAULT_LENGTH trained now.
+        settings: RunConfig's fields, which go before the reading, the seed and the rest. Free
+            fields that are not among them are as they happen to be in a stored run.
+        weights: ask for runs whose weights are stored.
     """
-    if whole:
-        stored = [run for run in vc.all_runs() if run.has_weights or not weights]
-        found = longest((r for r in stored if same_but(r.config, config)), lambda run: 0)
-        if found:
-            return found[0]
-    return vc.get_or_run(config, weights=weights)
+    length = {"n_samples": n_samples or DEFAULT_LENGTH}
+
+    def config(seed: int) -> RunConfig:
+        return config_of(dataset, algorithm, latent_dim, seed, length | dict(settings))
+
+    stored = [run for run in vc.all_runs() if run.has_weights or not weights]
+    free = FREE_FIELDS - settings.keys() - ({"n_samples"} if n_samples else set())
+    stored = [run for run in stored if same_but(run.config, config(run.config.seed), free)]
+    by_seed = longest(stored, lambda run: run.config.seed)
+    runs = []
+    for seed in seeds or by_seed or [0]:
+        if seed in by_seed:
+            runs.append(by_seed[seed])
+            continue
+        new = config(seed)
+        if "evals_per_decade" not in settings:
+            new = new.model_copy(update={"evals_per_decade": evals_per_decade(new)})
+        runs.append(vc.get_or_run(new, weights=weights))
+    return runs
 
 
 def evals_per_decade(config: RunConfig) -> int:
@@ -115,7 +143,7 @@ def evals_per_decade(config: RunConfig) -> int:
 
     The default wherever it gives MIN_EVALUATIONS rows, so that the keys of long runs stay.
     """
-    per_step = ALGORITHMS[config.algorithm].samples_per_step(config)
+    per_step = ALGORITHMS[config.algorithm].samples_per_step(settings_of(config), config.n_train)
     n_steps = -(-config.n_samples // per_step)
     wanted = min(MIN_EVALUATIONS, n_steps)
     for density in (config.evals_per_decade, 13, 24, 48, 96, 192):

@@ -34,7 +34,7 @@ from vae_book.plots.style import (
     png_panel,
     svg_panel,
 )
-from vae_book.plots.tables import Comparison, Table, bound_table, compare, contest_table
+from vae_book.plots.tables import Comparison, Table, bound_table, compare, contest_table, counts_for
 
 __all__ = [
     "COLORS",
@@ -50,6 +50,7 @@ __all__ = [
     "color_of",
     "compare",
     "contest_table",
+    "counts_for",
     "decode_means",
     "draw_samples",
     "execute_command",

@@ -57,13 +57,30 @@ def _words(run) -> str:
     return f"{DATASETS[run.config.dataset].title}, {run.config.latent_dim} latent dimensions"
 
 
-def manifold_figure(runs, n: int = 20) -> Figure:
-    """Figure 4: the decoder means over the latent plane as one seamless picture a run."""
+def fitted_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (d,) of codes (n, d) and the Cholesky factor (d, d) of their covariance.
+
+    The covariance has 1e-6 on its diagonal, so that codes on a line have a factor as well.
+    """
+    ridge = 1e-6 * torch.eye(codes.shape[1])
+    return codes.mean(0), torch.linalg.cholesky(torch.cov(codes.T) + ridge)
+
+
+def manifold_figure(runs, n: int = 20, *, codes: dict | None = None) -> Figure:
+    """Figure 4: the decoder means over the latent plane as one seamless picture a run.
+
+    The plane is that of the prior, or with `codes`, by run key (m, 2), that of the Gaussian fitted
+    to them.
+    """
     panels = []
     for run in runs:
         if run.config.latent_dim != 2:
             raise ValueError(f"latent_dim={run.config.latent_dim}: a manifold needs 2 latents")
-        picture = image_grid(decode_means(run, unit_square_latents(n)), _shape(run), n, _seam(run))
+        z = unit_square_latents(n)
+        if codes is not None:
+            mean, root = fitted_gaussian(codes[run.key])
+            z = mean + z @ root.T
+        picture = image_grid(decode_means(run, z), _shape(run), n, _seam(run))
         alt = f"{n} by {n} pictures drawn by the decoder over the latent plane. {_words(run)}."
         panels.append(png_panel(_title(run), picture, alt))
     return Figure(panels, 1, narrow=1)  # side by side they would shrink below their own pixels

@@ -77,6 +77,12 @@ class Table:
         return "\n".join("  ".join(map(plain, row)) for row in [self.header, *self.rows])
 
 
+def counts_for(runs) -> list[float]:
+    """Sample counts worth a column: powers of ten from a million on, or the end of short runs."""
+    last = max((float(run.curve["samples"][-1]) for run in runs), default=1e6)
+    return [10.0**k for k in range(6, 9) if 10**k <= last] or [last / 10, last]
+
+
 def bound_table(runs, at=(1e6, 1e7), split: str = "test") -> Table:
     """The comparison of `compare` as a table: one row an experiment, three columns a count.
 
