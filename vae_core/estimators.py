@@ -22,6 +22,11 @@ def reparameterize(mean: Tensor, log_var: Tensor, epsilon: Tensor) -> Tensor:
     return mean + torch.exp(0.5 * log_var) * epsilon
 
 
+def log_mean_exp(log_weights: Tensor, dim: int = 0) -> Tensor:
+    """log of the mean of exp(log_weights) over one dimension, without overflow."""
+    return torch.logsumexp(log_weights, dim) - math.log(log_weights.shape[dim])
+
+
 def _posterior_draw(
     model: VAE,
     x: Tensor,
@@ -100,7 +105,7 @@ def importance_weighted_bound(
     """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
     log_weight = model.log_joint(x, z) - gaussian_log_prob(z, mean, log_var)
-    return torch.logsumexp(log_weight, dim=0) - math.log(log_weight.shape[0])
+    return log_mean_exp(log_weight)
 
 
 ESTIMATORS = {
