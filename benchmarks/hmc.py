@@ -14,7 +14,7 @@ import pyro.infer.mcmc as pyro_mcmc  # noqa: E402
 import torch  # noqa: E402
 
 from vae_core import hmc  # noqa: E402
-from vae_core.log_joint import decoder_layers  # noqa: E402
+from vae_core.log_joint import decoder_layers, log_joint_of  # noqa: E402
 from vae_core.model import VAE  # noqa: E402
 
 CHAINS, CHUNK, TRANSITIONS, LEAPFROG, STEP = 1_000, 500, 10, 4, 0.05
@@ -28,7 +28,7 @@ with torch.no_grad():
     x = model.sample_given(z, torch.rand(CHAINS, 784, generator=generator))
 
 
-def ours(log_prob_and_grad_of=hmc.model_log_prob_and_grad):
+def ours(log_prob_and_grad_of=log_joint_of):
     accepted = []
     for x_chunk, z_chunk in zip(x.split(CHUNK), z.split(CHUNK), strict=True):
         log_joint = log_prob_and_grad_of(model, x_chunk)

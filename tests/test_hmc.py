@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vae_core import hmc
-from vae_core.log_joint import decoder_layers, log_likelihood_table, sum_softplus_, tanh_
+from vae_core.log_joint import log_joint_of, sum_softplus_, tanh_
 from vae_core.model import VAE
 
 DECODERS = [
@@ -107,7 +107,7 @@ def test_leapfrog_takes_exactly_the_given_number_of_gradients():
 def test_closed_form_gradient_is_autograds(likelihood, hidden):
     model, (x, z) = small_model(likelihood, hidden), small_batch()
     expected = hmc.autograd_log_prob_and_grad(lambda z: model.log_joint(x, z))(z)
-    log_joint = hmc.model_log_prob_and_grad(model, x)
+    log_joint = log_joint_of(model, x)
     for actual, wanted in zip(log_joint(z), expected, strict=True):
         torch.testing.assert_close(actual, wanted)
     torch.testing.assert_close(log_joint.grad(z), expected[1])
@@ -121,14 +121,14 @@ def test_tempered_gradient_is_autograds(likelihood, hidden):
         return model.log_prior(z) + 0.3 * model.log_likelihood(x, z)
 
     expected = hmc.autograd_log_prob_and_grad(tempered)(z)
-    actual = hmc.model_log_prob_and_grad(model, x).tempered(0.3)(z)
+    actual = log_joint_of(model, x).tempered(0.3)(z)
     torch.testing.assert_close(actual, expected)
 
 
 @pytest.mark.parametrize(("likelihood", "hidden"), DECODERS)
 def test_weight_gradient_is_autograds(likelihood, hidden):
     model, (x, z) = small_model(likelihood, hidden), small_batch()
-    actual = hmc.model_log_prob_and_grad(model, x).weight_grad(z)
+    actual = log_joint_of(model, x).weight_grad(z)
     model.log_likelihood(x, z).sum().backward()
     expected = [parameter.grad for parameter in model.decoder.parameters()]
     torch.testing.assert_close([g for pair in actual for g in pair], expected)
@@ -137,7 +137,7 @@ def test_weight_gradient_is_autograds(likelihood, hidden):
 @pytest.mark.parametrize(("likelihood", "hidden"), DECODERS)
 def test_table_holds_the_log_likelihood_of_every_pair(likelihood, hidden):
     model, (x, z) = small_model(likelihood, hidden), small_batch()
-    table = log_likelihood_table(decoder_layers(model), likelihood, x, z[:4])
+    table = log_joint_of(model, x).table(z[:4])
     expected = model.log_likelihood(x, z[:4, None].expand(-1, 6, -1)).detach()
     torch.testing.assert_close(table, expected)
 
@@ -201,7 +201,7 @@ def test_acceptance_lands_on_its_target():
 
 def test_acceptance_lands_on_its_target_for_a_decoder():
     model = VAE(64, 3, (20,), init_sd=0.5, generator=seeded())
-    log_joint = hmc.model_log_prob_and_grad(model, model.sample(300, generator=seeded()))
+    log_joint = log_joint_of(model, model.sample(300, generator=seeded()))
     z0 = torch.zeros(300, 3)
     options = {"generator": seeded(1), "log_prob_and_grad": log_joint}
     _, info = hmc.sample(None, z0, 60, 120, 10, **options)
@@ -225,7 +225,7 @@ def test_geweke_joint_distribution():
     for _ in range(5):
         noise = torch.randn(n, 5, generator=g, dtype=torch.float64)
         x = model.sample_given(z, noise).detach()
-        log_joint = hmc.model_log_prob_and_grad(model, x)
+        log_joint = log_joint_of(model, x)
         state, info = hmc.step(hmc.init(z, log_joint), 0.4, 4, log_joint, generator=g)
         assert 0.5 < info.acceptance_prob.mean() < 0.99
         assert not torch.equal(state.position, z)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from vae_core import hmc
+from vae_core.log_joint import log_joint_of
 from vae_core.model import VAE
 
 pyro_mcmc = pytest.importorskip("pyro.infer.mcmc", reason="pyro-ppl is not installed")
@@ -36,7 +37,7 @@ def test_pyro_samples_the_same_posterior():
     theirs = pyro_samples(model, x, 800)
     ours, _ = hmc.sample(
         None, torch.zeros(400, 2), 200, 60, 5, generator=generator,
-        log_prob_and_grad=hmc.model_log_prob_and_grad(model, x.expand(400, -1)),
+        log_prob_and_grad=log_joint_of(model, x.expand(400, -1)),
     )  # fmt: skip
     for moment in (lambda z: z, torch.square):
         values = moment(theirs)

@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_core.log_joint import model_log_prob_and_grad
-
 __all__ = [
     "HMCInfo",
     "HMCState",
@@ -26,7 +24,6 @@ __all__ = [
     "dual_averaging_update",
     "init",
     "leapfrog",
-    "model_log_prob_and_grad",
     "reasonable_step_size",
     "sample",
     "step",
@@ -224,6 +221,7 @@ def sample(
     log_prob_and_grad: LogProbAndGrad | None = None,
     step_size: Tensor | float | None = None,
     jitter: float = 0.5,
+    shared_step: bool = False,
 ) -> tuple[Tensor, SampleInfo]:
     """Run all chains from z0 (chains, dim): samples (n_samples, chains, dim) and what happened.
 
@@ -235,6 +233,7 @@ def sample(
         step_size: where the tuning starts, a number or (chains,); None finds one.
         jitter: each transition scales each chain's step by 1 +- this, evenly, so that no
             trajectory resonates with its target: without it Appendix D scatters twice as much.
+        shared_step: one step size for all chains, tuned to their mean acceptance.
 
     Raises:
         ValueError: a count below its minimum, or a target outside (0, 1).
@@ -246,6 +245,8 @@ def sample(
     if step_size is None:
         step_size = reasonable_step_size(state, log_prob_and_grad, generator=generator)
     step_size = torch.as_tensor(step_size, dtype=z0.dtype).expand(z0.shape[:1])  # (chains,)
+    if shared_step:
+        step_size = step_size.log().mean().exp().expand(step_size.shape)
     tuning = dual_averaging_init(step_size)
 
     def move(state: HMCState, step_size: Tensor) -> tuple[HMCState, HMCInfo]:
@@ -255,7 +256,10 @@ def sample(
 
     for _ in range(n_burnin):
         state, info = move(state, tuning.log_step.exp())
-        tuning = dual_averaging_update(tuning, info.acceptance_prob, target_accept)
+        acceptance = info.acceptance_prob
+        if shared_step:
+            acceptance = acceptance.mean().expand(acceptance.shape)
+        tuning = dual_averaging_update(tuning, acceptance, target_accept)
     step_size = tuning.log_step_average.exp()
     samples = z0.new_empty(n_samples, *z0.shape)
     log_probs = z0.new_empty(samples.shape[:2])

@@ -1,22 +1,57 @@
-"""log p(x, z) as a function of z alone, with its gradient in closed form.
+"""log p(x, z) as a function of z alone, with its gradient: what chains and integrals need.
 
-What Hamiltonian Monte Carlo needs many million times: one pass through the decoder forwards and
-one backwards, without autograd. Works on plain weight tensors, so that Monte Carlo EM can change
-them between moves.
+:func:`log_joint_of` picks the way. For the decoder of Appendix C there is a closed form
+(:class:`LogJoint`): one pass forwards and one backwards, without autograd, on plain weight tensors
+that Monte Carlo EM may change between moves. Any other model goes through autograd
+(:class:`AutogradLogJoint`).
 """
 
 import copy
 from collections.abc import Sequence
-from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vae_core.model import LOG_2PI, VAE, standard_normal_log_prob
+from vae_core.model import LOG_2PI, MLP, VAE, standard_normal_log_prob
 
 Layers = Sequence[tuple[Tensor, Tensor]]
 MAX_FACTORS = 112  # 2^-112 is a normal float32
+TABLE_ROWS = 2_000  # of a table at a time
+
+
+class LatentVariableModel(Protocol):
+    """What chains and integrals ask of a model: p(x, z) with z of a known dimension.
+
+    Any module will do; :func:`~vae_core.marginal_likelihood.log_marginal` with
+    ``proposal="encoder"`` calls ``encode(x)``, a normal distribution of z, too.
+    """
+
+    latent_dim: int
+
+    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x, z) in nats, (n,), for x (n, data_dim) and z (n, latent_dim)."""
+
+
+def log_joint_of(model: LatentVariableModel, x: Tensor) -> "LogJoint | AutogradLogJoint":
+    """log p(x, z) of a model at x (batch, data_dim), ready for :mod:`vae_core.hmc`.
+
+    The closed form serves a plain :class:`~vae_core.model.VAE` only; a subclass, or a model whose
+    decoder or methods were exchanged, is differentiated by autograd.
+    """
+    if has_closed_form(model):
+        return LogJoint(decoder_layers(model), model.likelihood, x)
+    return AutogradLogJoint(model, x)
+
+
+def has_closed_form(model: LatentVariableModel) -> bool:
+    """Whether a model is one that :class:`LogJoint` was derived for."""
+    if type(model) is not VAE or type(model.decoder) is not MLP:
+        return False
+    is_mended = any(callable(getattr(VAE, name, None)) for name in vars(model))
+    *body, head = map(type, model.decoder)
+    return not is_mended and [*body, head, nn.Tanh] == [nn.Linear, nn.Tanh] * (len(body) // 2 + 1)
 
 
 def decoder_layers(model: VAE) -> list[tuple[Tensor, Tensor]]:
@@ -25,11 +60,66 @@ def decoder_layers(model: VAE) -> list[tuple[Tensor, Tensor]]:
     return [(layer.weight.detach(), layer.bias.detach()) for layer in linear]
 
 
+class AutogradLogJoint:
+    """z -> (log p(x, z), its gradient in z) of any model, with the methods of :class:`LogJoint`.
+
+    "Prior" and "likelihood" are N(0, I) and p(x, z) / N(z; 0, I), whatever the model's own prior.
+    """
+
+    def __init__(self, model: LatentVariableModel, x: Tensor, beta: float = 1.0):
+        self.model, self.x, self.beta = model, x, beta
+        self.latent_dim = model.latent_dim
+
+    def tempered(self, beta: float) -> "AutogradLogJoint":
+        """The same density with another inverse temperature."""
+        return AutogradLogJoint(self.model, self.x, beta)
+
+    def rows(self, index) -> "AutogradLogJoint":
+        """The density of some rows of x."""
+        return AutogradLogJoint(self.model, self.x[index], self.beta)
+
+    def double(self) -> "AutogradLogJoint":
+        """The same density in float64, of a copy of the model."""
+        return AutogradLogJoint(copy.deepcopy(self.model).double(), self.x.double(), self.beta)
+
+    def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Log density (..., batch) and gradient (..., batch, latent_dim)."""
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            log_prior = standard_normal_log_prob(z)
+            value = log_prior + self.beta * (self._log_joint(z) - log_prior)
+            (grad,) = torch.autograd.grad(value.sum(), z)
+        return value.detach(), grad
+
+    def grad(self, z: Tensor) -> Tensor:
+        """The gradient alone."""
+        return self(z)[1]
+
+    @torch.no_grad()
+    def log_likelihood(self, z: Tensor) -> Tensor:
+        """log p(x, z) - log N(z; 0, I), (..., batch), whatever the temperature."""
+        return self._log_joint(z) - standard_normal_log_prob(z)
+
+    @torch.no_grad()
+    def table(self, z: Tensor) -> Tensor:
+        """:meth:`log_likelihood` of every x under every z (n, latent_dim), (n, batch)."""
+        batch = self.x.shape[0]
+        blocks = z.split(max(1, TABLE_ROWS // batch))
+        parts = [self.log_likelihood(b.unsqueeze(1).expand(-1, batch, -1)) for b in blocks]
+        return torch.cat(parts)
+
+    def _log_joint(self, z: Tensor) -> Tensor:
+        x = self.x.expand(*z.shape[:-1], -1)  # (..., batch, data_dim)
+        flat = self.model.log_joint(x.reshape(-1, x.shape[-1]), z.reshape(-1, z.shape[-1]))
+        return flat.reshape(z.shape[:-1])
+
+
 class LogJoint:
     """z -> (log p(z) + beta log p(x | z), its gradient in z), for one x a row.
 
     Args:
-        layers: the decoder's (weight, bias) pairs, tanh between them.
+        layers: the decoder's (weight, bias) pairs, tanh between them. They may be changed in
+            place between two calls.
         likelihood: as in :class:`~vae_core.model.VAE`.
         x: (batch, data_dim).
         beta: inverse temperature of the likelihood; 1 is the posterior, 0 the prior.
@@ -40,21 +130,40 @@ class LogJoint:
 
     def __init__(self, layers: Layers, likelihood: str, x: Tensor, beta: float = 1.0):
         self.layers, self.likelihood, self.x, self.beta = list(layers), likelihood, x, beta
+        self.latent_dim = self.layers[0][0].shape[1]
+        self._projection = self._versions = None
 
-    @cached_property
-    def _x_weight(self) -> Tensor:
-        """x W of a Bernoulli head, (batch, hidden): what both value and gradient need of x."""
-        return self.x @ self.layers[-1][0]
-
-    @cached_property
-    def _x_bias(self) -> Tensor:
-        return self.x @ self.layers[-1][1]  # (batch,)
+    def _x_projected(self) -> tuple[Tensor, Tensor]:
+        """x W (batch, hidden) and x b (batch,) of a Bernoulli head, kept until W or b change."""
+        weight, bias = self.layers[-1]
+        versions = weight._version, bias._version
+        if versions != self._versions:
+            self._projection, self._versions = (self.x @ weight, self.x @ bias), versions
+        return self._projection
 
     def tempered(self, beta: float) -> "LogJoint":
         """The same density with another inverse temperature, sharing all tensors."""
         other = copy.copy(self)
         other.beta = beta
         return other
+
+    def rows(self, index) -> "LogJoint":
+        """The density of some rows of x."""
+        return LogJoint(self.layers, self.likelihood, self.x[index], self.beta)
+
+    def double(self) -> "LogJoint":
+        """The same density in float64, of a copy of the weights."""
+        layers = [(weight.double(), bias.double()) for weight, bias in self.layers]
+        return LogJoint(layers, self.likelihood, self.x.double(), self.beta)
+
+    @torch.no_grad()
+    def table(self, z: Tensor) -> Tensor:
+        """log p(x_i | z_k) of every x under every z (n, latent_dim), (n, batch)."""
+        parts = [
+            log_likelihood_table(self.layers, self.likelihood, self.x, block)
+            for block in z.split(TABLE_ROWS)
+        ]
+        return torch.cat(parts)
 
     @torch.no_grad()
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,7 +211,8 @@ class LogJoint:
         """log p(x | z); leaves a Bernoulli's probabilities in ``output``, for `_backward`."""
         if self.likelihood == "bernoulli":
             # sum_d x_d logit_d = (x W) h + x b, which spares a pass over the pixels
-            linear = (hidden[-1] * self._x_weight).sum(-1) + self._x_bias
+            x_weight, x_bias = self._x_projected()
+            linear = (hidden[-1] * x_weight).sum(-1) + x_bias
             return linear - sum_softplus_(output)
         mean, log_var = self._mean_and_log_var(output)
         residual = self.x - mean
@@ -119,7 +229,7 @@ class LogJoint:
         """
         weight = self.layers[-1][0]
         if self.likelihood == "bernoulli":
-            delta = self._x_weight - output @ weight
+            delta = self._x_projected()[0] - output @ weight
         else:
             delta = self._gaussian_output_gradient(output) @ weight
         for activation, (weight, _) in zip(hidden[:0:-1], self.layers[-2::-1], strict=True):
@@ -134,11 +244,6 @@ class LogJoint:
         if self.likelihood == "gaussian_sigmoid_mean":
             scaled = scaled * mean * (1 - mean)
         return torch.cat([scaled, d_log_var], dim=-1)
-
-
-def model_log_prob_and_grad(model: VAE, x: Tensor) -> LogJoint:
-    """The log joint of a model at x (batch, data_dim), ready for :mod:`vae_core.hmc`."""
-    return LogJoint(decoder_layers(model), model.likelihood, x)
 
 
 def tanh_(x: Tensor) -> Tensor:
@@ -166,8 +271,12 @@ def sum_softplus_(logits: Tensor) -> Tensor:
 def log_likelihood_table(layers: Layers, likelihood: str, x: Tensor, z: Tensor) -> Tensor:
     """log p(x_i | z_k) of every x (batch, data_dim) under every z (n, latent_dim), (n, batch).
 
-    Expanding the square turns the table into matrix products, for the Gaussian too.
+    Expanding the square turns the table into matrix products, for the Gaussian too; there it is
+    float64, since terms of 10^6 nats cancel.
     """
+    if likelihood != "bernoulli":
+        layers = [(weight.double(), bias.double()) for weight, bias in layers]
+        x, z = x.double(), z.double()
     hidden = z
     for weight, bias in layers[:-1]:
         hidden = torch.tanh(F.linear(hidden, weight, bias))

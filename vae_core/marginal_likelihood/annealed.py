@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from vae_core import hmc
-from vae_core.log_joint import LogJoint, decoder_layers
-from vae_core.marginal_likelihood.importance import log_mean_exp, log_mean_exp_stderr
+from vae_core.estimators import log_mean_exp
+from vae_core.log_joint import LatentVariableModel, LogJoint, log_joint_of
+from vae_core.marginal_likelihood.importance import log_mean_exp_stderr
 from vae_core.model import VAE
 
 N_PILOT = 2  # chains for each datapoint that only tune the step sizes
@@ -35,7 +36,7 @@ class Path(NamedTuple):
 
 @torch.no_grad()
 def annealed_importance_sampling(
-    model: VAE,
+    model: LatentVariableModel,
     x: Tensor,
     n_samples: int = 8,
     *,
@@ -49,7 +50,7 @@ def annealed_importance_sampling(
     Each chain starts at the prior and passes n_temperatures densities p(z) p(x|z)^beta with one
     HMC transition of n_leapfrog steps at each. A pilot run tunes the step sizes beforehand.
     """
-    log_joint = LogJoint(decoder_layers(model), model.likelihood, x)
+    log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)
     path = tune_path(log_joint, sigmoid_schedule(n_temperatures), target_accept, *settings)
     z = prior_draw(log_joint, n_samples, generator)
@@ -69,13 +70,12 @@ def bdmc(
     generator: torch.Generator | None = None,
 ) -> Sandwich:
     """Lower and upper bounds on log p(x) of n_points simulated from the model."""
-    z_true = torch.randn(n_points, model.latent_dim, generator=generator)
-    is_binary = model.likelihood == "bernoulli"
-    noise = (torch.rand if is_binary else torch.randn)(
-        n_points, model.data_dim, generator=generator
-    )
+    dtype = next(model.parameters()).dtype
+    z_true = torch.randn(n_points, model.latent_dim, generator=generator, dtype=dtype)
+    draw = torch.rand if model.likelihood == "bernoulli" else torch.randn
+    noise = draw(n_points, model.data_dim, generator=generator, dtype=dtype)
     x = model.sample_given(z_true, noise)
-    log_joint = LogJoint(decoder_layers(model), model.likelihood, x)
+    log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)
     path = tune_path(log_joint, sigmoid_schedule(n_temperatures), target_accept, *settings)
     forward, _ = anneal(log_joint, prior_draw(log_joint, n_samples, generator), path, *settings)
@@ -93,8 +93,8 @@ def sigmoid_schedule(n_temperatures: int, sharpness: float = 4.0) -> list[float]
 
 def prior_draw(log_joint: LogJoint, n_chains: int, generator) -> Tensor:
     """(n_chains, batch, latent_dim)."""
-    x, latent_dim = log_joint.x, log_joint.layers[0][0].shape[1]
-    return torch.randn(n_chains, x.shape[0], latent_dim, generator=generator, dtype=x.dtype)
+    shape = (n_chains, log_joint.x.shape[0], log_joint.latent_dim)
+    return torch.randn(shape, generator=generator, dtype=log_joint.x.dtype)
 
 
 def tune_path(log_joint, betas, target_accept, n_leapfrog, generator) -> Path:

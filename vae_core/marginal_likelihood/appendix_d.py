@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from vae_core import hmc
-from vae_core.log_joint import model_log_prob_and_grad
-from vae_core.marginal_likelihood.chains import start_chains
-from vae_core.marginal_likelihood.importance import log_mean_exp
-from vae_core.model import LOG_2PI, VAE
+from vae_core.estimators import log_mean_exp
+from vae_core.log_joint import LatentVariableModel, log_joint_of
+from vae_core.marginal_likelihood.chains import N_CANDIDATES, fitted_normal, start_chains
+from vae_core.model import LOG_2PI
 
 DENSITIES = ("gaussian", "kde")
 RELIABLE_BELOW = 5  # latent dimensions; the paper's own limit
@@ -21,7 +21,7 @@ RELIABLE_BELOW = 5  # latent dimensions; the paper's own limit
 
 @torch.no_grad()
 def hmc_density(
-    model: VAE,
+    model: LatentVariableModel,
     x: Tensor,
     n_samples: int = 50,
     *,
@@ -31,18 +31,23 @@ def hmc_density(
     density: str = "gaussian",
     split_half: bool = False,
     start: str = "resampled",
+    n_candidates: int = N_CANDIDATES,
+    shared_step: bool = False,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """log p(x) by Appendix D and its standard error, each (batch,), in nats.
 
     (1) n_samples posterior samples by HMC, (2) a density q fitted to them, (3) n_samples fresh
-    ones z_l: log p(x) = -log mean_l q(z_l) / p(x, z_l). By Jensen's inequality it errs high.
+    ones z_l: log p(x) = -log mean_l q(z_l) / p(x, z_l). If the chains visit the whole posterior
+    it errs high, by Jensen's inequality; each mode that they miss lowers it by its share, which
+    the standard error does not show.
 
     Args:
         density: "gaussian" (full covariance) or "kde" (Gaussian kernel, bandwidth by likelihood).
         split_half: the thrifty reading: n_samples in all, half to fit and half to estimate.
-        start: where the chains begin, as in
+        start, n_candidates: where the chains begin, as in
             :func:`~vae_core.marginal_likelihood.chains.start_chains`.
+        shared_step: one step size for all chains, not one each.
 
     Raises:
         ValueError: an unknown density, or too few samples for the covariance.
@@ -56,17 +61,26 @@ def hmc_density(
     _check(model.latent_dim, n_fit, density)
     samples, info = hmc.sample(
         None,
-        start_chains(model, x, start, generator=generator),
+        start_chains(model, x, start, n_candidates=n_candidates, generator=generator),
         n_fit + n_fresh,
         n_burnin,
         n_leapfrog,
         target_accept,
         generator=generator,
-        log_prob_and_grad=model_log_prob_and_grad(model, x),
+        shared_step=shared_step,
+        log_prob_and_grad=log_joint_of(model, x),
     )
-    log_q = gaussian_log_density if density == "gaussian" else kde_log_density
-    log_ratio = log_q(samples[:n_fit], samples[n_fit:]) - info.log_prob[n_fit:]  # (n_fresh, batch)
+    log_ratio = density_ratio(samples, info.log_prob, n_fit, density)
     return -log_mean_exp(log_ratio), correlated_stderr(log_ratio)
+
+
+def density_ratio(samples: Tensor, log_joint: Tensor, n_fit: int, density: str) -> Tensor:
+    """log q(z) / p(x, z) at all but the first n_fit samples, to which q is fitted.
+
+    samples (n, batch, dim) and their log_joint (n, batch) give (n - n_fit, batch), in nats.
+    """
+    log_q = gaussian_log_density if density == "gaussian" else kde_log_density
+    return log_q(samples[:n_fit], samples[n_fit:]) - log_joint[n_fit:]
 
 
 def _check(latent_dim: int, n_fit: int, density: str) -> None:
@@ -88,22 +102,12 @@ def _check(latent_dim: int, n_fit: int, density: str) -> None:
 
 
 def gaussian_log_density(fit: Tensor, z: Tensor) -> Tensor:
-    """log N(z; mean, full covariance of ``fit``), (samples, batch, dim) -> (samples, batch).
-
-    A chain that never moved has no covariance; the smallest multiple of the identity is added
-    that makes it invertible.
-    """
-    n_fit, _, dim = fit.shape
-    mean = fit.mean(0)
-    centred = (fit - mean).double()
-    covariance = torch.einsum("nbi,nbj->bij", centred, centred) / (n_fit - 1)
-    scale = covariance.diagonal(dim1=-2, dim2=-1).mean(-1).clamp(min=1e-8)  # (batch,)
-    ridge = 1e-6 * scale[:, None, None] * torch.eye(dim, dtype=scale.dtype)
-    tril = torch.linalg.cholesky(covariance + ridge)  # (batch, dim, dim)
+    """log N(z; mean, full covariance of ``fit``), (samples, batch, dim) -> (samples, batch)."""
+    mean, tril = fitted_normal(fit)
     residual = (z - mean).double().permute(1, 2, 0)  # (batch, dim, samples)
     white = torch.linalg.solve_triangular(tril, residual, upper=False)
     log_det = tril.diagonal(dim1=-2, dim2=-1).log().sum(-1, keepdim=True)  # (batch, 1)
-    log_prob = -0.5 * (dim * LOG_2PI + white.square().sum(1)) - log_det  # (batch, samples)
+    log_prob = -0.5 * (fit.shape[-1] * LOG_2PI + white.square().sum(1)) - log_det
     return log_prob.T.to(z.dtype)
 
 
@@ -131,10 +135,25 @@ def kernel_mixture(centers: Tensor, z: Tensor, sd: Tensor) -> Tensor:
 
 
 def correlated_stderr(log_ratio: Tensor) -> Tensor:
-    """Standard error of log mean exp over a chain (n, batch), by means of sqrt(n) batches."""
+    """Standard error (batch,) of log mean exp over chains (n, batch), by the delta method.
+
+    The variance of each chain's ratio, times one autocorrelation time for all chains. That of z
+    would not do: HMC makes z itself antithetic, but not functions that are even about the mode.
+    """
     n = log_ratio.shape[0]
-    length = max(1, math.isqrt(n))
-    n_batches = n // length
-    ratio = torch.exp(log_ratio - log_mean_exp(log_ratio))[: n_batches * length]
-    means = ratio.reshape(n_batches, length, -1).mean(1)
-    return means.std(0) / math.sqrt(n_batches)
+    ratio = torch.exp(log_ratio - log_mean_exp(log_ratio))
+    return ratio.std(0) * math.sqrt(autocorrelation_time(ratio) / n)
+
+
+def autocorrelation_time(values: Tensor) -> float:
+    """Pooled over chains (n, batch), by the initial monotone sequence of Geyer (1992, section 3.3).
+
+    Source: Geyer, "Practical Markov chain Monte Carlo".
+    """
+    n = values.shape[0]
+    centred = values - values.mean(0)
+    centred = centred / centred.square().mean(0).sqrt().clamp(min=1e-12)
+    lags = [(centred[: n - k] * centred[k:]).sum() / centred.numel() for k in range(n - n % 2)]
+    pairs = torch.stack(lags).view(-1, 2).sum(-1)  # (lags / 2,)
+    positive = (pairs > 0).cumprod(0)
+    return max(1.0, (2 * (pairs.cummin(0).values * positive).sum() - 1).item())

@@ -1,23 +1,34 @@
-"""Where posterior chains start."""
+"""Where posterior chains start, and the normal distribution fitted to where they have been."""
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from vae_core.log_joint import decoder_layers, log_likelihood_table
-from vae_core.model import VAE
+from vae_core.log_joint import LatentVariableModel, log_joint_of
 
 CHAIN_STARTS = ("resampled", "encoder", "prior")
 N_CANDIDATES = 1_000
 
 
+@torch.no_grad()
 def start_chains(
-    model: VAE, x: Tensor, start: str, *, generator: torch.Generator | None = None
+    model: LatentVariableModel,
+    x: Tensor,
+    start: str,
+    *,
+    n_candidates: int = N_CANDIDATES,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """First positions (batch, latent_dim) of one posterior chain for each x.
 
-    "resampled": of a thousand draws of the prior, one in proportion to p(x | z), so that in few
-    dimensions a chain starts in the right mode without an encoder; "encoder": a draw of q(z | x);
-    "prior": a draw of p(z), from where a chain may never leave a minor mode.
+    "resampled": of n_candidates draws of the prior, shared by all x, one in proportion to
+    p(x | z): needs no encoder, and finds the modes that hold many candidates; with the default
+    number a trained decoder of three latent variables has modes that hold none.
+    "encoder": a draw of q(z | x); "prior": a draw of p(z), from where a chain may never leave a
+    minor mode.
+
+    Raises:
+        ValueError: another start.
     """
     if start not in CHAIN_STARTS:
         raise ValueError(f"start={start!r}: choose one of {', '.join(CHAIN_STARTS)}")
@@ -25,11 +36,36 @@ def start_chains(
     if start == "prior":
         return torch.randn(shape, generator=generator, dtype=x.dtype)
     if start == "encoder":
-        mean, log_var = model.encoder_params(x)
         noise = torch.randn(shape, generator=generator, dtype=x.dtype)
-        return mean + torch.exp(0.5 * log_var) * noise
-    candidates = torch.randn(N_CANDIDATES, shape[1], generator=generator, dtype=x.dtype)
-    table = log_likelihood_table(decoder_layers(model), model.likelihood, x, candidates)
-    probabilities = torch.softmax(table.T, dim=-1)  # (batch, candidates)
-    index = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+        return transform_noise(model.encode(x), noise)
+    candidates = torch.randn(n_candidates, shape[1], generator=generator, dtype=x.dtype)
+    probabilities = torch.softmax(log_joint_of(model, x).table(candidates).T, dim=-1)
+    index = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)  # (batch,)
     return candidates[index]
+
+
+def fitted_normal(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (batch, dim) and Cholesky factor (batch, dim, dim) of the covariance of
+    samples (n, batch, dim); the factor in float64.
+
+    A chain that never moved has no covariance; the smallest multiple of the identity is added
+    that makes it invertible.
+    """
+    n, _, dim = samples.shape
+    mean = samples.mean(0)
+    centred = (samples - mean).double()
+    covariance = torch.einsum("nbi,nbj->bij", centred, centred) / (n - 1)
+    scale = covariance.diagonal(dim1=-2, dim2=-1).mean(-1).clamp(min=1e-8)  # (batch,)
+    ridge = 1e-6 * scale[:, None, None] * torch.eye(dim, dtype=scale.dtype)
+    return mean, torch.linalg.cholesky(covariance + ridge)
+
+
+def transform_noise(q: Distribution, epsilon: Tensor) -> Tensor:
+    """A draw of a normal distribution from given standard normal noise."""
+    if isinstance(q, MultivariateNormal):
+        return q.loc + (q.scale_tril @ epsilon.unsqueeze(-1)).squeeze(-1)
+    if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
+        return q.base_dist.loc + q.base_dist.scale * epsilon
+    raise TypeError(
+        f"proposal gives {type(q).__name__}: Independent(Normal) or MultivariateNormal is needed"
+    )

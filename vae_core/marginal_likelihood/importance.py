@@ -5,23 +5,25 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
+from torch.distributions import Distribution, MultivariateNormal
 
 from vae_core import hmc
-from vae_core.log_joint import model_log_prob_and_grad
-from vae_core.marginal_likelihood.chains import start_chains
-from vae_core.model import VAE
+from vae_core.estimators import log_mean_exp
+from vae_core.log_joint import LatentVariableModel, log_joint_of
+from vae_core.marginal_likelihood.chains import fitted_normal, start_chains, transform_noise
+from vae_core.model import standard_normal_log_prob
 
 CHUNK_ROWS = 500  # (datapoint, sample) pairs at a time, so that activations stay in cache
 
 
 @torch.no_grad()
 def importance_sampling(
-    model: VAE,
+    model: LatentVariableModel,
     x: Tensor,
     n_samples: int = 5_000,
     *,
     proposal: str | Callable[[Tensor], Distribution] = "encoder",
+    n_candidates: int = 10_000,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """log mean over z ~ q of p(x, z) / q(z) and its standard error, each (batch,), in nats.
@@ -32,13 +34,15 @@ def importance_sampling(
     Args:
         proposal: "encoder"; "hmc", a normal distribution fitted to posterior samples, which needs
             no encoder; or a function from x to a normal distribution of z (batch,).
+        n_candidates: for "hmc", of the start of the chains, as in
+            :func:`~vae_core.marginal_likelihood.chains.start_chains`.
 
     Raises:
         ValueError: a proposal of another name.
         TypeError: a proposal that is neither Independent(Normal) nor MultivariateNormal.
     """
-    q = _proposal(model, x, proposal, generator)
-    log_joint = model_log_prob_and_grad(model, x)
+    q = _proposal(model, x, proposal, n_candidates, generator)
+    log_joint = log_joint_of(model, x)
     block = max(1, CHUNK_ROWS // x.shape[0])  # samples of every datapoint at a time
     log_weights = x.new_empty(n_samples, x.shape[0])
     for rows in log_weights.split(block):
@@ -46,58 +50,45 @@ def importance_sampling(
             *rows.shape, model.latent_dim, generator=generator, dtype=x.dtype, device=x.device
         )
         z = transform_noise(q, epsilon)  # (block, batch, latent_dim)
-        log_ratio = model.log_prior(z) - q.log_prob(z)
+        log_ratio = standard_normal_log_prob(z) - q.log_prob(z)
         rows.copy_(log_ratio + log_joint.log_likelihood(z))
     return log_mean_exp(log_weights), log_mean_exp_stderr(log_weights)
 
 
-def _proposal(model: VAE, x: Tensor, proposal, generator) -> Distribution:
+def _proposal(model, x, proposal, n_candidates, generator) -> Distribution:
     if callable(proposal):
         return proposal(x)
     if proposal == "encoder":
         return model.encode(x)
     if proposal == "hmc":
-        return fitted_proposal(model, x, generator=generator)
+        return fitted_proposal(model, x, n_candidates=n_candidates, generator=generator)
     raise ValueError(f"proposal={proposal!r}: 'encoder', 'hmc' or a function of x is needed")
 
 
 def fitted_proposal(
-    model: VAE, x: Tensor, *, generator: torch.Generator | None = None, widening: float = 1.3
+    model: LatentVariableModel,
+    x: Tensor,
+    *,
+    n_candidates: int,
+    generator: torch.Generator | None = None,
+    widening: float = 1.3,
 ) -> MultivariateNormal:
     """N(mean, widened covariance) of posterior samples by HMC, one for each x.
 
     The widening keeps the tails of the proposal above those of the posterior.
     """
+    start = start_chains(model, x, "resampled", n_candidates=n_candidates, generator=generator)
     samples, _ = hmc.sample(
         None,
-        start_chains(model, x, "resampled", generator=generator),
+        start,
         n_samples=20 * model.latent_dim + 40,
         n_burnin=30,
         n_leapfrog=5,
         generator=generator,
-        log_prob_and_grad=model_log_prob_and_grad(model, x),
+        log_prob_and_grad=log_joint_of(model, x),
     )
-    mean = samples.mean(0)  # (batch, latent_dim)
-    centred = samples - mean
-    covariance = torch.einsum("nbi,nbj->bij", centred, centred) / (samples.shape[0] - 1)
-    ridge = 1e-6 * torch.eye(model.latent_dim, dtype=x.dtype)
-    return MultivariateNormal(mean, widening**2 * covariance + ridge)
-
-
-def transform_noise(q: Distribution, epsilon: Tensor) -> Tensor:
-    """A draw of a normal distribution from given standard normal noise."""
-    if isinstance(q, MultivariateNormal):
-        return q.loc + (q.scale_tril @ epsilon.unsqueeze(-1)).squeeze(-1)
-    if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
-        return q.base_dist.loc + q.base_dist.scale * epsilon
-    raise TypeError(
-        f"proposal gives {type(q).__name__}: Independent(Normal) or MultivariateNormal is needed"
-    )
-
-
-def log_mean_exp(log_weights: Tensor) -> Tensor:
-    """log of the mean over the first dimension."""
-    return torch.logsumexp(log_weights, dim=0) - math.log(log_weights.shape[0])
+    mean, tril = fitted_normal(samples)
+    return MultivariateNormal(mean, scale_tril=(widening * tril).to(x.dtype))
 
 
 def log_mean_exp_stderr(log_weights: Tensor) -> Tensor:

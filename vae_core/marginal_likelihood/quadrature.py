@@ -1,71 +1,163 @@
-"""Quadrature over a grid of z, exact for all practical purposes in one and two dimensions."""
+"""Quadrature over z, coarse to fine: exact for all practical purposes up to three dimensions.
+
+Space is cut into cubes, each worth its volume times the density in its middle. Where the density
+may be large a cube is cut again, and so on, for each datapoint on its own; on a regular lattice
+this rule converges faster than any power of the width of the cubes.
+"""
 
 import math
 
 import torch
 from torch import Tensor
 
-from vae_core.log_joint import decoder_layers, log_likelihood_table
-from vae_core.model import VAE, standard_normal_log_prob
+from vae_core.log_joint import AutogradLogJoint, LatentVariableModel, LogJoint, log_joint_of
+from vae_core.model import standard_normal_log_prob
 
-BLOCK = 2_000  # grid points at a time
+PER_AXIS = {1: 120, 2: 80, 3: 32}  # cubes of the first level, over 12 units of the prior
+HALF_WIDTH = 6.0
+BLOCK = 256  # cells at a time, so that activations stay in cache
+NEGLIGIBLE = math.log(1e-2)  # of the tolerance; what is left out is counted, but not refined
 
 
 @torch.no_grad()
 def quadrature(
-    model: VAE,
+    model: LatentVariableModel,
     x: Tensor,
+    n_samples: int = 200_000,
     *,
-    half_width: float = 6.0,
     tolerance: float = 1e-3,
-    max_points: int = 2_000_000,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """log p(x) by the trapezoidal rule and its numerical error, each (batch,), in nats.
+    """log p(x) and a bound on its numerical error, each (batch,), in nats, computed in float64.
 
-    The grid covers a square around the origin, shared by all x. It is widened while any posterior
-    has mass at its edge, and its spacing halved until no estimate moves by more than
-    ``tolerance``, which then bounds the error reported. ``generator`` is not used.
+    The first grid is a cube around the origin, widened while a posterior has mass at its faces. A
+    cell is cut again if its density, extrapolated by its gradient, comes near the highest found.
+    Should a mode be so narrow that the first grid shows no slope towards it, its mass is missing:
+    the estimate errs low, if at all.
+
+    Args:
+        n_samples: points at which the density of one datapoint may be evaluated at most.
+        tolerance: cells are cut until the error, see :func:`add_up`, is below this, in nats.
+        generator: not used; all methods take one.
 
     Raises:
-        ValueError: three or more latent dimensions.
-        RuntimeError: no convergence within ``max_points`` grid points.
+        ValueError: four or more latent dimensions.
+        RuntimeError: ``n_samples`` points do not suffice.
     """
     dim = model.latent_dim
-    if dim > 2:
+    if dim not in PER_AXIS:
         raise ValueError(
-            f"quadrature in {dim} latent dimensions: the grid grows as its power; at most 2 are "
-            "served, use importance_sampling or ais"
+            f"quadrature in {dim} latent dimensions: the grid grows as its power; at most "
+            f"{max(PER_AXIS)} are served, use importance_sampling or ais"
         )
-    per_axis, previous = 33 if dim == 2 else 65, None
-    while per_axis**dim <= max_points:
-        estimate, edge = _trapezoid(model, x, half_width, per_axis)
-        if edge > tolerance:
-            half_width, previous = 1.5 * half_width, None
-            continue
-        if previous is not None:
-            error = (estimate - previous).abs()
-            if error.max() <= tolerance:
-                return estimate, error
-        previous, per_axis = estimate, 2 * per_axis - 1
-    raise RuntimeError(
-        f"quadrature did not reach tolerance={tolerance} within max_points={max_points}: the "
-        f"posterior is narrower than the grid's spacing of {2 * half_width / (per_axis // 2):.4f}"
-    )
+    log_joint = log_joint_of(model, x).double()
+    estimate, error = x.new_empty(2, x.shape[0], dtype=torch.float64)
+    remaining, per_axis = torch.arange(x.shape[0]), PER_AXIS[dim]
+    while len(remaining):
+        grid = Grid(dim, per_axis, n_samples)
+        table = grid.log_joint(log_joint.rows(remaining))  # (cells, remaining)
+        at_edge = []
+        for i, start in zip(remaining.tolist(), table.T, strict=True):
+            density = log_joint.rows(slice(i, i + 1))
+            estimate[i], error[i], edge = refine(density, grid, start, tolerance)
+            at_edge.append(edge > tolerance)
+        remaining, per_axis = remaining[torch.tensor(at_edge)], 3 * per_axis // 2
+    return estimate.to(x.dtype), error.to(x.dtype)
 
 
-def _trapezoid(model: VAE, x: Tensor, half_width: float, per_axis: int) -> tuple[Tensor, float]:
-    """log sum_k w p(z_k) p(x | z_k), (batch,), and the largest share that lies on the edge."""
-    axis = torch.linspace(-half_width, half_width, per_axis, dtype=x.dtype)
-    grid = torch.cartesian_prod(*[axis] * model.latent_dim).view(-1, model.latent_dim)
-    layers = decoder_layers(model)
-    total = torch.full((x.shape[0],), -math.inf, dtype=torch.float64)
-    edge = total
-    for z in grid.split(BLOCK):
-        table = log_likelihood_table(layers, model.likelihood, x, z)  # (block, batch)
-        log_terms = (table + standard_normal_log_prob(z).unsqueeze(-1)).double()
-        total = torch.logaddexp(total, torch.logsumexp(log_terms, dim=0))
-        at_edge = (z.abs() >= axis[-1]).any(-1)
-        edge = torch.logaddexp(edge, torch.logsumexp(log_terms[at_edge], dim=0))
-    log_cell = model.latent_dim * math.log(2 * half_width / (per_axis - 1))
-    return (total + log_cell).to(x.dtype), torch.exp(edge - total).max().item()
+class Grid:
+    """The cells of the first level, and how any cell is cut.
+
+    Attributes:
+        index: lattice coordinates (cells, dim) from 0 to per_axis - 1.
+        width: of a cell; that of the first level does not depend on per_axis.
+    """
+
+    def __init__(self, dim: int, per_axis: int, max_points: int):
+        if per_axis**dim > max_points:
+            raise RuntimeError(
+                f"quadrature with n_samples={max_points}: the first grid in {dim} latent "
+                f"dimensions has {per_axis**dim:,} points"
+            )
+        axis = torch.arange(per_axis)
+        self.dim, self.per_axis, self.max_points = dim, per_axis, max_points
+        self.index = torch.cartesian_prod(*[axis] * dim).view(-1, dim)
+        self.width = 2 * HALF_WIDTH / PER_AXIS[dim]
+        self.corners = torch.cartesian_prod(*[torch.arange(2)] * dim).view(-1, dim)
+        self.half = 0.5 * per_axis * self.width
+
+    def centres(self, index: Tensor, width: float) -> Tensor:
+        """The middles of cells of some level (cells, dim)."""
+        return (index + 0.5) * width - self.half
+
+    def log_joint(self, density: LogJoint | AutogradLogJoint) -> Tensor:
+        """log p(x, z) of every x at every cell of the first level, (cells, batch)."""
+        z = self.centres(self.index, self.width).double()
+        return density.table(z) + standard_normal_log_prob(z).unsqueeze(-1)
+
+    def slope(self, value: Tensor) -> Tensor:
+        """What the density may gain within half a cell, from the neighbours' values (cells,)."""
+        field = value.view([self.per_axis] * self.dim)
+        gain = torch.zeros_like(field)
+        for axis in range(self.dim):
+            step = field.diff(dim=axis).abs()
+            none = torch.zeros_like(step.narrow(axis, 0, 1))
+            before, after = torch.cat([none, step], axis), torch.cat([step, none], axis)
+            gain += 0.5 * torch.maximum(before, after)
+        return gain.flatten()
+
+    def cut(self, index: Tensor) -> Tensor:
+        """The cells of half the width, (2^dim cells, dim)."""
+        return (2 * index.unsqueeze(1) + self.corners).flatten(0, 1)
+
+
+def refine(
+    density: LogJoint | AutogradLogJoint, grid: Grid, value: Tensor, tolerance: float
+) -> tuple[Tensor, Tensor, float]:
+    """log p(x) of one x, its error, and the share of the mass in cells at the grid's faces.
+
+    ``value`` (cells,) is the log joint on the first level. Three signs say that the lattice is fine
+    enough: its halves agree (see :func:`add_up`), so does the lattice of twice the width (of an
+    error exp(-c / 4), hence the fourth power), and no cell holds a large share. Cells that were
+    left uncut count by their middles, and their whole share as an error.
+    """
+    index, width, gain = grid.index, grid.width, grid.slope(value)
+    outside = ((index == 0) | (index == grid.per_axis - 1)).any(-1)
+    total = left_out = value.new_tensor(-math.inf)
+    n_points = len(index)
+    while True:
+        log_mass = value + grid.dim * math.log(width)
+        before, (total, error) = total, add_up(log_mass, index, left_out)
+        error = torch.maximum(error, (total - before).abs() ** 4)
+        is_resolved = error <= tolerance and torch.exp(log_mass.max() - total) < 0.5**grid.dim
+        if is_resolved or total.isnan():
+            edge = torch.exp(torch.logsumexp(log_mass[outside], 0) - total)
+            return total, error + torch.exp(left_out - total), edge.item()
+        is_cut = value + gain > value.max() + math.log(tolerance) + NEGLIGIBLE
+        left_out = torch.logaddexp(left_out, torch.logsumexp(log_mass[~is_cut], 0))
+        index, width = grid.cut(index[is_cut]), width / 2
+        outside = outside[is_cut].repeat_interleave(len(grid.corners))
+        n_points += len(index)
+        if n_points > grid.max_points:
+            raise RuntimeError(
+                f"quadrature did not reach tolerance={tolerance} with n_samples="
+                f"{grid.max_points} points: the posterior is narrower than {width:.2g}"
+            )
+        z = grid.centres(index, width).double().unsqueeze(1)  # (cells, 1, dim)
+        parts = [density(block) for block in z.split(BLOCK)]
+        value, gradient = (torch.cat(part).squeeze(1) for part in zip(*parts, strict=True))
+        gain = 0.5 * width * gradient.abs().sum(-1)
+
+
+def add_up(log_mass: Tensor, index: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
+    """log of the integral, and its error as told by the halves of the lattice.
+
+    The halves, black and white as on a chessboard, differ from the whole by some d. For a Gaussian
+    their error is exp(-3/4 c) in three dimensions where that of the whole is exp(-c): d^(4/3).
+    In fewer dimensions the halves are sparser yet, so this is more than the error.
+    """
+    is_black = index.sum(-1) % 2 == 0
+    halves = [torch.logsumexp(log_mass[half], 0) + math.log(2) for half in (is_black, ~is_black)]
+    halves = torch.logaddexp(torch.stack(halves), left_out)
+    total = torch.logaddexp(torch.logsumexp(log_mass, 0), left_out)
+    return total, (halves - total).abs().max() ** (4 / 3)
