@@ -50,9 +50,9 @@
     <div class="vt-legend"></div>
     <svg class="vt-curves" role="img"></svg>
     <div class="vt-scroll" tabindex="0" role="region" aria-label="Present values">
-    <table class="vt-values"><thead><tr><th scope="col"></th><th scope="col">Samples</th>
-      <th scope="col">Train bound</th><th scope="col">Test bound</th>
-      <th scope="col">Reconstruction</th><th scope="col">KL</th></tr></thead><tbody></tbody></table>
+    <table class="vt-values"><thead><tr><td class="vt-samples-now"></td>
+      <th scope="col">Train<br>bound</th><th scope="col">Test<br>bound</th>
+      <th scope="col">Recon-<br>struction</th><th scope="col">KL</th></tr></thead><tbody></tbody></table>
     </div>
     <div class="vt-models"></div>`;
 
@@ -67,6 +67,7 @@
       this.last = []; // the curves before the last reset, drawn faint
       this.rows = {}; // for each algorithm, the evaluations so far
       this.calm = matchMedia("(prefers-reduced-motion: reduce)");
+      this.narrow = matchMedia("(max-width: 44rem)"); // as in train.css
       this.build();
       this.startWorker();
       this.reset();
@@ -194,13 +195,14 @@
           this.root.querySelector(`[data-algorithm=${name}] .vt-${kind}`);
         if (!canvas("codes")) continue; // of an algorithm that was just taken away
         views.drawTiles(canvas("manifold"), pictures.manifold, digits.probits.length);
-        views.drawTiles(canvas("samples"), pictures.samples, 6);
+        views.drawTiles(canvas("samples"), pictures.samples, this.narrow.matches ? 12 : 6);
         views.drawCodes(canvas("codes"), pictures.codes, this.labels);
       }
     }
 
+    /* Its first row, after one step, is far before the second. */
     stored() {
-      const { samples, test_bound: values } = digits.stored;
+      const [samples, values] = [digits.stored.samples, digits.stored.test_bound].map((c) => c.slice(1));
       return { samples, values, color: views.COLORS.paper, split: "test" };
     }
 
@@ -218,12 +220,13 @@
       const { samples, train_bound, test_bound } = digits.stored;
       const last = samples.length - 1;
       const rows = Object.entries(this.rows).filter(([, all]) => all.length).map(([name, all]) => {
-        const { train, test, ...row } = all[all.length - 1];
-        return [NAMES[name], count(row.samples), ...[train.bound, test.bound, test.reconstruction,
+        const { train, test } = all[all.length - 1];
+        return [NAMES[name], ...[train.bound, test.bound, test.reconstruction,
           test.kl].map(views.nats)];
       });
-      rows.push(["Stored run", count(samples[last]), views.nats(train_bound[last]),
+      rows.push([`Stored run at ${count(samples[last])}`, views.nats(train_bound[last]),
         views.nats(test_bound[last]), "", ""]);
+      this.part("samples-now").textContent = `${count(this.frame.samples)} samples`;
       this.part("values").tBodies[0].innerHTML = rows.map(([name, ...cells]) =>
         `<tr><th scope="row">${name}</th>${cells.map((c) => `<td>${c}</td>`).join("")}</tr>`).join("");
     }
@@ -231,15 +234,18 @@
     /* ---- words, for those who listen: at each factor of ten and whenever training stops ---- */
 
     tell({ why, samples, seconds, rows }) {
+      if (!samples) {
+        this.part("curves").setAttribute("aria-label", "The lower bound against training samples.");
+        return this.say("Not trained yet: press Start.");
+      }
       const bounds = Object.entries(this.rows).map(([name, all]) =>
         `${NAMES[name]} ${views.nats(all[all.length - 1].test.bound)}`).join(", ");
       const values = `the bound on the test set is ${bounds} nats`;
       this.part("curves").setAttribute("aria-label",
         `The lower bound against training samples. At ${count(samples)} samples ${values}.`);
       const decade = rows.some((row) => Number.isInteger(Math.log10(Object.values(row)[0].samples)));
-      const speed = samples ? ` ${count(Math.round(samples / seconds / 100) * 100)} samples a second.` : "";
-      if (why === "reset") this.say(`Not trained yet: ${values}. Press Start.`);
-      else if (why !== "run") this.say(`Paused at ${count(samples)} samples: ${values}.${speed}`);
+      const speed = ` ${count(100 * Math.round(samples / seconds / 100))} samples a second.`;
+      if (why !== "run") this.say(`Paused at ${count(samples)} samples: ${values}.${speed}`);
       else if (decade) this.say(`After ${count(samples)} samples ${values}.${speed}`);
     }
 

@@ -2,9 +2,9 @@
  * gradients, Adagrad and wake-sleep. What vae_core does in PyTorch, in plain loops.
  *
  * `vaePlay.core()` returns the functions. It uses nothing from outside, so that its own text can be
- * started as a worker from a Blob, which works on file:// too. Rows are images; all arrays are
- * float32, row by row; numbers are nats. Gradients are those of the loss, minus the bound summed
- * over the minibatch.
+ * started as a worker from a Blob, which works on file:// too. Rows are images; arrays are
+ * float32 (float64 in the tests), row by row; numbers are nats. Gradients are those of the loss,
+ * minus the bound summed over the minibatch.
  */
 (globalThis.vaePlay ??= {}).core = function () {
   "use strict";
@@ -69,58 +69,66 @@
     }
   }
 
-  /* ---- networks: four rows at a time, so that a weight that is loaded is used four times ---- */
+  /* ---- networks ----
+   * Four rows and two outputs at a time, so that each number that is loaded is used several times:
+   * the number of rows is a multiple of four, that of outputs of four too. */
 
-  /* out = x W' + b for n rows, a multiple of four: x (n, nIn), W (nOut, nIn), out (n, nOut). */
+  /* out = x W' + b: x (n, nIn), W (nOut, nIn), out (n, nOut). */
   function affine(x, weight, bias, out, n, nIn, nOut) {
-    for (let o = 0; o < nOut; o++) {
-      const w = o * nIn;
+    for (let o = 0; o < nOut; o += 2) {
+      const w0 = o * nIn, w1 = w0 + nIn;
       for (let i = 0; i < n; i += 4) {
         const x0 = i * nIn, x1 = x0 + nIn, x2 = x1 + nIn, x3 = x2 + nIn;
-        let s0 = bias[o], s1 = s0, s2 = s0, s3 = s0;
+        let a0 = bias[o], a1 = a0, a2 = a0, a3 = a0;
+        let b0 = bias[o + 1], b1 = b0, b2 = b0, b3 = b0;
         for (let k = 0; k < nIn; k++) {
-          const v = weight[w + k];
-          s0 += v * x[x0 + k];
-          s1 += v * x[x1 + k];
-          s2 += v * x[x2 + k];
-          s3 += v * x[x3 + k];
+          const a = weight[w0 + k], b = weight[w1 + k];
+          const v0 = x[x0 + k], v1 = x[x1 + k], v2 = x[x2 + k], v3 = x[x3 + k];
+          a0 += a * v0; a1 += a * v1; a2 += a * v2; a3 += a * v3;
+          b0 += b * v0; b1 += b * v1; b2 += b * v2; b3 += b * v3;
         }
         const at = i * nOut + o;
-        out[at] = s0;
-        out[at + nOut] = s1;
-        out[at + 2 * nOut] = s2;
-        out[at + 3 * nOut] = s3;
+        out[at] = a0; out[at + nOut] = a1; out[at + 2 * nOut] = a2; out[at + 3 * nOut] = a3;
+        out[at + 1] = b0; out[at + nOut + 1] = b1; out[at + 2 * nOut + 1] = b2;
+        out[at + 3 * nOut + 1] = b3;
       }
     }
   }
 
   /* Adds the gradients of weight and bias, given that of the output, to dWeight and dBias. */
   function addWeightGradient(x, dOut, dWeight, dBias, n, nIn, nOut) {
-    for (let o = 0; o < nOut; o++) {
-      const w = o * nIn;
+    for (let o = 0; o < nOut; o += 2) {
+      const w0 = o * nIn, w1 = w0 + nIn;
       for (let i = 0; i < n; i += 4) {
-        const at = i * nOut + o, x0 = i * nIn, x1 = x0 + nIn, x2 = x1 + nIn, x3 = x2 + nIn;
-        const g0 = dOut[at], g1 = dOut[at + nOut], g2 = dOut[at + 2 * nOut];
-        const g3 = dOut[at + 3 * nOut];
-        dBias[o] += g0 + g1 + g2 + g3;
+        const x0 = i * nIn, x1 = x0 + nIn, x2 = x1 + nIn, x3 = x2 + nIn;
+        const r0 = i * nOut + o, r1 = r0 + nOut, r2 = r1 + nOut, r3 = r2 + nOut;
+        const a0 = dOut[r0], a1 = dOut[r1], a2 = dOut[r2], a3 = dOut[r3];
+        const b0 = dOut[r0 + 1], b1 = dOut[r1 + 1], b2 = dOut[r2 + 1], b3 = dOut[r3 + 1];
+        dBias[o] += a0 + a1 + a2 + a3;
+        dBias[o + 1] += b0 + b1 + b2 + b3;
         for (let k = 0; k < nIn; k++) {
-          dWeight[w + k] += g0 * x[x0 + k] + g1 * x[x1 + k] + g2 * x[x2 + k] + g3 * x[x3 + k];
+          const v0 = x[x0 + k], v1 = x[x1 + k], v2 = x[x2 + k], v3 = x[x3 + k];
+          dWeight[w0 + k] += a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3;
+          dWeight[w1 + k] += b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3;
         }
       }
     }
   }
 
-  /* dX = dOut W, the gradient of the input; nOut is a multiple of four. */
+  /* dX = dOut W, the gradient of the input: two rows and four outputs at a time. */
   function inputGradient(weight, dOut, dX, n, nIn, nOut) {
     dX.fill(0);
-    for (let i = 0; i < n; i++) {
-      const x = i * nIn;
+    for (let i = 0; i < n; i += 2) {
+      const x0 = i * nIn, x1 = x0 + nIn;
       for (let o = 0; o < nOut; o += 4) {
-        const at = i * nOut + o, w0 = o * nIn, w1 = w0 + nIn, w2 = w1 + nIn, w3 = w2 + nIn;
-        const g0 = dOut[at], g1 = dOut[at + 1], g2 = dOut[at + 2], g3 = dOut[at + 3];
+        const w0 = o * nIn, w1 = w0 + nIn, w2 = w1 + nIn, w3 = w2 + nIn;
+        const r0 = i * nOut + o, r1 = r0 + nOut;
+        const a0 = dOut[r0], a1 = dOut[r0 + 1], a2 = dOut[r0 + 2], a3 = dOut[r0 + 3];
+        const b0 = dOut[r1], b1 = dOut[r1 + 1], b2 = dOut[r1 + 2], b3 = dOut[r1 + 3];
         for (let k = 0; k < nIn; k++) {
-          dX[x + k] += g0 * weight[w0 + k] + g1 * weight[w1 + k]
-            + g2 * weight[w2 + k] + g3 * weight[w3 + k];
+          const v0 = weight[w0 + k], v1 = weight[w1 + k], v2 = weight[w2 + k], v3 = weight[w3 + k];
+          dX[x0 + k] += a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3;
+          dX[x1 + k] += b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3;
         }
       }
     }
@@ -136,11 +144,12 @@
       const slices = this.sizes.map((size) => [this.end, (this.end += size)]);
       [this.w1, this.b1, this.w2, this.b2] = slices.map(([a, b]) => params.subarray(a, b));
       [this.dW1, this.dB1, this.dW2, this.dB2] = slices.map(([a, b]) => grads.subarray(a, b));
-      this.hidden = new Float32Array(rows * nHidden);
-      this.out = new Float32Array(rows * nOut);
-      this.dOut = new Float32Array(rows * nOut); // for the caller to fill before backward
-      this.dHidden = new Float32Array(rows * nHidden);
-      this.dX = new Float32Array(rows * nIn);
+      const Floats = params.constructor;
+      this.hidden = new Floats(rows * nHidden);
+      this.out = new Floats(rows * nOut);
+      this.dOut = new Floats(rows * nOut); // for the caller to fill before backward
+      this.dHidden = new Floats(rows * nHidden);
+      this.dX = new Floats(rows * nIn);
     }
 
     /* (rows, nIn) -> (rows, nOut), the same array each time. */
@@ -171,17 +180,17 @@
    * `params` holds encoder.0.weight, encoder.0.bias, encoder.2.*, decoder.0.*, decoder.2.*: the
    * order of vae_core's named_parameters(). `sums` are Adagrad's sums of squares. */
   class Vae {
-    constructor({ pixels, hidden, latent, batch }) {
+    constructor({ pixels, hidden, latent, batch }, Floats = Float32Array) {
       Object.assign(this, { pixels, latent, batch });
       const n = hidden * (pixels + 1) + 2 * latent * (hidden + 1)
         + hidden * (latent + 1) + pixels * (hidden + 1);
-      for (const name of ["params", "sums", "grads"]) this[name] = new Float32Array(n);
+      for (const name of ["params", "sums", "grads"]) this[name] = new Floats(n);
       const { params, grads } = this;
       this.encoder = new Network(pixels, hidden, 2 * latent, params, grads, 0, batch);
       const { end } = this.encoder;
       this.decoder = new Network(latent, hidden, pixels, params, grads, end, batch);
-      this.z = new Float32Array(batch * latent);
-      this.x = new Float32Array(batch * pixels); // a dream, in wake-sleep
+      this.z = new Floats(batch * latent);
+      this.x = new Floats(batch * pixels); // a dream, in wake-sleep
     }
 
     /* Every parameter from N(0, sd^2). */

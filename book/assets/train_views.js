@@ -10,7 +10,10 @@
   const DASHES = { train: "", test: "6 3" };
   const HEIGHT = 250, MARGIN = { left: 34, right: 12, top: 10, bottom: 36 };
   const FIRST = 100, LAST = 1_000_000; // samples on the axis
-  const TOP = -22, BOTTOM = -46, LOWEST = -120; // nats on the axis: its usual and its longest extent
+  const TOP = -23, BOTTOM = -36, LOWEST = -120; // nats on the axis: its usual and its longest extent
+  const SETTLED = 2000; // samples; Adagrad's first steps throw the bound far below any useful axis
+
+  const SEAM = 80; // grey between two pictures
 
   const minus = (text) => text.replace("-", "−");
   const nats = (value) => minus(value.toFixed(2));
@@ -25,8 +28,9 @@
     /* lines: [{samples, values, color, split: "train" | "test", faint}]. Draws all of them afresh. */
     draw(lines) {
       const width = this.svg.clientWidth || 640;
-      const lowest = Math.min(BOTTOM, ...lines.filter((l) => !l.faint).flatMap((l) => l.values));
-      const bottom = Math.max(LOWEST, 10 * Math.floor(lowest / 10) + 4);
+      const settled = ({ samples, values }) => values.filter((_, i) => samples[i] > SETTLED);
+      const lowest = Math.min(BOTTOM, ...lines.filter((line) => !line.faint).flatMap(settled));
+      const bottom = Math.max(LOWEST, lowest < BOTTOM ? 10 * Math.floor(lowest / 10) : BOTTOM);
       const { left, right, top } = MARGIN;
       const x = (n) => left + (width - left - right) * Math.log(n / FIRST) / Math.log(LAST / FIRST);
       const y = (v) => top + (HEIGHT - top - MARGIN.bottom) * (TOP - v) / (TOP - bottom);
@@ -43,7 +47,7 @@
       : { 100: "100", 1000: "1,000", 1e4: "10,000", 1e5: "100,000", 1e6: "1,000,000" };
     const floor = HEIGHT - MARGIN.bottom;
     const rows = [];
-    const step = bottom < -70 ? 20 : 5;
+    const step = bottom < -70 ? 20 : bottom < BOTTOM ? 5 : 2;
     for (let v = Math.ceil(bottom / step) * step; v <= TOP; v += step) {
       rows.push(`<path class="vt-grid" d="M${MARGIN.left} ${y(v)}H${width - MARGIN.right}"/>`
         + `<text x="${MARGIN.left - 5}" y="${y(v) + 4}" text-anchor="end">${minus(String(v))}</text>`);
@@ -75,7 +79,7 @@
     canvas.height = Math.ceil(n / columns) * cell - 1;
     const context = canvas.getContext("2d");
     const image = context.createImageData(canvas.width, canvas.height);
-    image.data.fill(128);
+    image.data.fill(SEAM);
     for (let i = 3; i < image.data.length; i += 4) image.data[i] = 255;
     for (let i = 0; i < bytes.length; i++) {
       const tile = Math.floor(i / side ** 2), pixel = i % side ** 2;

@@ -189,7 +189,7 @@
       this.pause();
       this.data = data ?? this.data;
       this.trainer = new Trainer(this.data, settings);
-      Object.assign(this, { rows: [this.trainer.evaluate()], seconds: 0 });
+      Object.assign(this, { rows: [], seconds: 0 });
       this.frame("reset");
     }
 
