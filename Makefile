@@ -2,6 +2,7 @@
 # make test               lint, tests, every notebook (nbval and papermill), a strict build, the built site
 # make refresh            executes the notebooks in place with their defaults, as they are committed
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
+# make mutants            is each line of the package held by a test? an hour or so on two cores
 # make serve | lint | lock | clean
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ NBVAL := $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: book pdf test lint unit notebooks smoke site refresh serve lock clean
+.PHONY: book pdf test lint unit notebooks smoke site refresh mutants serve lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -51,6 +52,9 @@ site: $(STAMP)
 
 refresh: $(STAMP)
 	VAE_CORE_TRAIN=never $(BIN)/python -m vae_book.build.refresh
+
+mutants: $(STAMP)
+	$(BIN)/python tests/mutants.py
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
