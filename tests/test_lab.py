@@ -10,6 +10,7 @@ import shutil
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
@@ -66,6 +67,15 @@ def tab(browser, site):
     assert errors == []
 
 
+@pytest.fixture(scope="module")
+def engine(browser):
+    """A blank page with the functions and no instrument."""
+    tab = browser.new_page()
+    tab.add_script_tag(path=BOOK / "assets/lab_core.js")
+    yield tab
+    tab.close()
+
+
 def state(tab):
     return tab.evaluate("(({x, mean, sd, terms}) => ({x, mean, sd, terms}))"
                         "(document.querySelector('.bound-lab').boundLab)")  # fmt: skip
@@ -86,21 +96,21 @@ def log_joint(x, z):
 
 
 @pytest.mark.parametrize("x", [-0.5, 0.5, 1.0, 3.0])
-def test_the_evidence_is_that_of_adaptive_quadrature(tab, x):
+def test_the_evidence_is_that_of_adaptive_quadrature(engine, x):
     def density(z):
         return log_joint(x, torch.tensor(z, dtype=torch.float64)).exp().item()
 
     modes = [-1 - math.sqrt(1 + 2 * max(x, 0)), -1, -1 + math.sqrt(1 + 2 * max(x, 0))]
     expected, _ = quad(density, -9, 7, points=modes, limit=200, epsabs=1e-13)
-    assert tab.evaluate("x => vaePlay.lab.evidence(x)", x) == pytest.approx(
+    assert engine.evaluate("x => vaePlay.lab.evidence(x)", x) == pytest.approx(
         math.log(expected), abs=1e-8
     )
 
 
 @pytest.mark.parametrize("x,mean,sd", SETTINGS)
-def test_the_bars_add_up(tab, x, mean, sd):
+def test_the_bars_add_up(engine, x, mean, sd):
     """Each is an integral of its own; the expected square has a closed form in q's moments."""
-    terms = tab.evaluate("([x, mean, sd]) => vaePlay.lab.terms(x, mean, sd)", [x, mean, sd])
+    terms = engine.evaluate("([x, mean, sd]) => vaePlay.lab.terms(x, mean, sd)", [x, mean, sd])
     assert terms["bound"] == pytest.approx(terms["evidence"] - terms["gap"], abs=1e-8)
     assert terms["bound"] == pytest.approx(terms["reconstruction"] - terms["kl"], abs=1e-8)
     assert terms["gap"] >= 0 and terms["kl"] >= 0
@@ -115,10 +125,10 @@ def test_the_bars_add_up(tab, x, mean, sd):
 
 @pytest.mark.parametrize("rest", [0.0, -25.0])
 @pytest.mark.parametrize("x,mean,sd", SETTINGS)
-def test_both_estimates_of_the_gradient_are_those_of_autograd(tab, x, mean, sd, rest):
+def test_both_estimates_of_the_gradient_are_those_of_autograd(engine, x, mean, sd, rest):
     epsilon = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64)
     js = "([x, mean, sd, noise, rest]) => vaePlay.lab.estimate(x, mean, sd, noise, rest)"
-    estimate = tab.evaluate(js, [x, mean, sd, epsilon.tolist(), rest])
+    estimate = engine.evaluate(js, [x, mean, sd, epsilon.tolist(), rest])
     values = torch.tensor([mean, math.log(sd)], dtype=torch.float64, requires_grad=True)
     m, log_var = values[:1], 2 * values[1:]
     z = reparameterize(m, log_var, epsilon)
@@ -132,14 +142,28 @@ def test_both_estimates_of_the_gradient_are_those_of_autograd(tab, x, mean, sd, 
     assert estimate["score"] == pytest.approx(score.tolist(), rel=1e-9, abs=1e-9)
 
 
-def test_the_exact_gradient_is_the_slope_of_the_bound(tab):
+def test_the_exact_gradient_is_the_slope_of_the_bound(engine):
     js = """([x, mean, sd]) => {
       const h = 1e-4, at = (m, s) => vaePlay.lab.terms(x, m, s).bound;
       return [vaePlay.lab.gradient(x, mean, sd), [
         (at(mean + h, sd) - at(mean - h, sd)) / (2 * h),
         (at(mean, sd * Math.exp(h)) - at(mean, sd * Math.exp(-h))) / (2 * h)]] }"""
-    exact, difference = tab.evaluate(js, [0.5, -0.5, 0.8])
+    exact, difference = engine.evaluate(js, [0.5, -0.5, 0.8])
     assert exact == pytest.approx(difference, abs=1e-5)
+
+
+@pytest.mark.parametrize("x,mean,sd", SETTINGS)
+def test_the_scatter_is_that_of_the_estimates(engine, x, mean, sd):
+    """The estimates are polynomials in the noise, which Gauss and Hermite's rule averages exactly."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(20)
+    js = "([x, mean, sd, n]) => n.map((e) => vaePlay.lab.estimate(x, mean, sd, [e], -25))"
+    estimates = engine.evaluate(js, [x, mean, sd, nodes.tolist()])
+    shown = engine.evaluate("s => vaePlay.lab.scatter(...s, 4, -25)", [x, mean, sd])
+    for name in ("path", "score"):
+        values = np.array([estimate[name] for estimate in estimates])  # (nodes, 2)
+        average = weights @ values / weights.sum()
+        variance = weights @ (values - average) ** 2 / weights.sum()
+        assert shown[name] == pytest.approx(np.sqrt(variance / 4).tolist(), rel=1e-6)
 
 
 # ---- the instrument ----

@@ -205,13 +205,14 @@
       const { x, mean, sd, noise } = this;
       const rest = +this.estimators.elements.rest.value;
       const exact = lab.gradient(x, mean, sd);
+      const scatter = lab.scatter(x, mean, sd, noise[0].length, rest);
       const estimates = noise.map((draws) => lab.estimate(x, mean, sd, draws, rest));
       const sizes = estimates.flatMap(({ path, score }) => [...path, ...score]).map(Math.abs);
       const most = sizes.sort((a, b) => a - b)[Math.floor(0.95 * sizes.length)];
       const reach = Math.max(most, ...exact.map((v) => 1.2 * Math.abs(v)), 0.1); // the same for both
       this.part("arrows").innerHTML = Object.entries(ESTIMATORS).map(([name, label]) => {
         const arrows = estimates.map((one) => one[name]);
-        const [byMean, byWidth] = [0, 1].map((k) => nats(deviation(arrows.map((a) => a[k]), exact[k])));
+        const [byMean, byWidth] = scatter[name].map(nats);
         const words = `${label}: scatter ${byMean} in the mean, ${byWidth} in log width`;
         return `<div><svg viewBox="-110 -110 220 220" role="img" aria-label="${words}">
           ${fan(arrows, exact, reach, name)}</svg><p><b>${label}</b><br>scatter ${byMean} in the
@@ -219,9 +220,6 @@
       }).join("");
     }
   }
-
-  const deviation = (values, centre) =>
-    Math.sqrt(values.reduce((sum, v) => sum + (v - centre) ** 2, 0) / values.length);
 
   /* Arrows from the origin, thin for the estimates and bold for the exact gradient. */
   function fan(arrows, exact, reach, name) {

@@ -61,6 +61,16 @@
     return { path, score };
   }
 
+  /* Standard deviations of those estimates, {path, score} of (mean, log sd), by quadrature. */
+  function scatter(x, mean, sd, nMc, rest = 0) {
+    const exact = gradient(x, mean, sd);
+    const of = (name) => exact.map((value, k) => {
+      const square = (_, e) => (estimate(x, mean, sd, [e], rest)[name][k] - value) ** 2;
+      return Math.sqrt(expectation(mean, sd, square) / nMc);
+    });
+    return { path: of("path"), score: of("score") };
+  }
+
   /* The mean and sd, within `limits`, at which climbing the bound from (mean, sd) comes to rest. */
   function climb(x, mean, sd, limits) {
     const clamp = (v, [low, high]) => Math.min(high, Math.max(low, v));
@@ -73,5 +83,5 @@
     return { mean, sd };
   }
 
-  return { logNormal, logJoint, evidence, terms, gradient, estimate, climb };
+  return { logNormal, logJoint, evidence, terms, gradient, estimate, scatter, climb };
 })();
