@@ -321,6 +321,14 @@ def test_the_gaussian_fitted_to_codes_has_their_mean_and_covariance():
     torch.testing.assert_close(found, root, atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("labels", [None, torch.tensor([0, 1, 1])])
+def test_codes_within_two_standard_deviations_are_counted(labels):
+    run = stored_run([1e5], [-150], latent_dim=2)
+    codes = torch.tensor([[0.0, 0.0], [1.9, 0.0], [3.0, 0.0]])
+    figure = plots.scatter_figure(run, codes, labels)
+    assert "67% of 3 codes within two standard deviations of the prior" in repr(figure)
+
+
 @pytest.mark.parametrize(("n_panels", "columns"), [(0, 1), (1, 1), (2, 2), (3, 3), (4, 2), (5, 3)])
 def test_no_panel_is_alone_in_its_row(n_panels, columns):
     assert images._columns(n_panels) == columns

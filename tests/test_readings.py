@@ -110,7 +110,6 @@ def test_stored_seeds_at_their_full_length_or_one_length_for_all(empty_store, mo
     assert lengths() == [(0, 500), (1, 500)]
     assert lengths(n_samples=300) == [(0, 300)]
     assert lengths(seeds=[1]) == [(1, 500)]
+    assert lengths(seeds=[2]) == lengths(settings={"step_size": 0.05}) == []
     with pytest.raises(LookupError, match="not stored"):
-        lengths(seeds=[2])
-    with pytest.raises(LookupError, match="not stored"):
-        lengths(settings={"step_size": 0.05})
+        lengths(seeds=[2], n_samples=500)

@@ -7,12 +7,14 @@ in the precision of their products and in how often they were evaluated.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import nullcontext, suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import vae_core as vc
 from vae_core.algorithms import ALGORITHMS
-from vae_core.runs import Run
+from vae_core.data import DataNotFound
+from vae_core.runs import MissingRunError, Run
 from vae_core.runs.config import RunConfig
 from vae_core.runs.trainer import is_evaluated, settings_of
 
@@ -112,7 +114,7 @@ def runs_of(
     Args:
         seeds: none given: those that are stored, or 0.
         n_samples: length of each run, stored or trained now; 0: the longest stored run of each
-            seed, or one of DEFAULT_LENGTH trained now.
+            seed, or one of DEFAULT_LENGTH trained now, or no run where that cannot be done.
         settings: RunConfig's fields, which go before the reading, the seed and the rest. Free
             fields that are not among them are as they happen to be in a stored run.
         weights: ask for runs whose weights are stored.
@@ -134,7 +136,8 @@ def runs_of(
         new = config(seed)
         if "evals_per_decade" not in settings:
             new = new.model_copy(update={"evals_per_decade": evals_per_decade(new)})
-        runs.append(vc.get_or_run(new, weights=weights))
+        with nullcontext() if n_samples else suppress(MissingRunError, DataNotFound):
+            runs.append(vc.get_or_run(new, weights=weights))
     return runs
 
 

@@ -193,8 +193,8 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
             axes.scatter(*cloud.T, color=CLASS_COLORS[label % 10], **style)
             box = dict(boxstyle="circle,pad=0.15", fc="white", ec=CLASS_COLORS[label % 10], lw=1)
             spot = np.median(cloud, axis=0)
-            style = dict(ha="center", va="center", color="black", fontsize=9, fontweight="bold")
-            axes.annotate(label, spot, bbox=box, **style)
+            text = dict(ha="center", va="center", color="black", fontsize=9, fontweight="bold")
+            axes.annotate(label, spot, bbox=box, **text)
 
     alt = f"{len(z)} encoded test images in the latent plane. {_words(run)}."
     inside = float((np.linalg.norm(z, axis=1) < 2).mean())
