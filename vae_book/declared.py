@@ -94,7 +94,7 @@ def check_types(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, An
 def _cells(notebook: str | Path) -> list[nbformat.NotebookNode]:
     try:
         return nbformat.read(notebook, as_version=4).cells
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ParameterError(f"{notebook} cannot be read as a notebook: {reason}") from None
 

@@ -1,0 +1,286 @@
+"""Bad input, by the table: one line that names the culprit, exit status 2, and nothing written."""
+
+import os
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+from nbformat.v4 import new_code_cell, new_notebook
+
+import vae_core as vc
+from vae_book.cli import cli
+from vae_book.params import one_line
+
+PARAMETERS = """\
+datasets = ["digits"]
+latent_dims = [2]
+n_trains = []
+hidden = []
+algorithms = ["aevb"]
+seeds = [0]
+n_samples = 100
+step_size = 0.1
+pixels = False
+title = "a"
+settings = {}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty store, no reference runs, one notebook, and the current directory."""
+    for name in ("CACHE", "REFERENCE", "DATA"):
+        monkeypatch.setenv(f"VAE_CORE_{name}", str(tmp_path / name.lower()))
+    cells = [new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), new_code_cell("1 / 0")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "n.ipynb")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(folder, arguments, culprit):
+    """Runs a command that has to be refused in the way that this module's docstring says."""
+    before = sorted(os.listdir(folder))
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit) and "Traceback" not in result.output
+    assert result.output.count("\n") == 1, result.output
+    assert culprit in result.output
+    assert sorted(os.listdir(folder)) == before
+
+
+# vae-core run: `-p NAME=VALUE`, what is told
+RUN = {
+    "latent_dim=0": "latent_dim=0",
+    "latent_dim=-3": "latent_dim=-3",
+    "latent_dim=2.5": "latent_dim=2.5",
+    "latent_dim=two": "latent_dim='two'",
+    "latent_dim='2'x": "-p latent_dim",
+    "latent_dim=[2,3]": "latent_dim=",
+    "latent_dim={a: 1}": "latent_dim={'a': 1}",
+    "latent_dim=.nan": "latent_dim=nan",
+    "latent_dim=.inf": "latent_dim=inf",
+    "latent_dim=2020-01-01": "latent_dim=",
+    "hidden=0": "hidden=",
+    "hidden=8,0": "hidden=",
+    "hidden=-1": "hidden=",
+    "hidden=8;4": "hidden.0='8;4'",
+    "hidden=[[8]]": "hidden.0",
+    "hidden=1.5": "hidden.0=1.5",
+    "hidden={a: 1}": "hidden.0",
+    "n_samples=0": "n_samples=0",
+    "n_samples=-1": "n_samples=-1",
+    "n_samples=many": "n_samples='many'",
+    "n_samples=0.5": "n_samples=0.5",
+    "n_samples=[": "-p n_samples",
+    "n_train=0": "n_train=0",
+    "n_train=1501": "digits has 1500 training images",
+    "n_train=1e9": "n_train=1000000000",
+    "seed=-1": "seed=-1",
+    "seed=x": "seed='x'",
+    "seed=1.5": "seed=1.5",
+    "split_seed=-1": "split_seed=-1",
+    "batch_size=0": "batch_size=0",
+    "batch_size=all": "batch_size='all'",
+    "step_size=0": "step_size=0",
+    "step_size=-0.1": "step_size=-0.1",
+    "step_size=fast": "step_size='fast'",
+    "step_size=[0.1]": "step_size=",
+    "adagrad_epsilon=0": "adagrad_epsilon=0",
+    "adagrad_warmup=-1": "adagrad_warmup=-1",
+    "init_sd=0": "init_sd=0",
+    "init_sd=-1": "init_sd=-1",
+    "prior_sd=0": "prior_sd=0",
+    "prior_sd=wide": "prior_sd='wide'",
+    "n_mc=0": "n_mc=0",
+    "n_mc=1.5": "n_mc=1.5",
+    "mcem_leapfrog=0": "mcem_leapfrog=0",
+    "mcem_updates=0": "mcem_updates=0",
+    "mcem_target_accept=0": "mcem_target_accept=0",
+    "mcem_target_accept=1": "mcem_target_accept=1",
+    "mcem_adaptation=-1": "mcem_adaptation=-1",
+    "mcem_annealing=-1": "mcem_annealing=-1",
+    "evals_per_decade=0": "evals_per_decade=0",
+    "algorithm=vae": "algorithm='vae'",
+    "algorithm=AEVB": "algorithm='AEVB'",
+    "algorithm=[aevb]": "algorithm=",
+    "estimator=sgvb": "estimator='sgvb'",
+    "likelihood=normal": "likelihood='normal'",
+    "log_marginal=exact": "log_marginal='exact'",
+    "matmul_precision=low": "matmul_precision='low'",
+    "binarize=perhaps": "binarize='perhaps'",
+    "dataset=minst": "did you mean 'mnist'?",
+    "dataset=": "dataset=",
+    "dataset=3": "dataset=3",
+    "dataset=../mnist": "dataset='../mnist'",
+    "semantics=7": "semantics=7",
+    "latentdim=3": "did you mean 'latent_dim'?",
+    "=3": "-p =3",
+    "3=3": "-p 3=3",
+    "seed=!!python/object:os.system x": "-p seed",
+    "seed=&a [*a]": "-p seed",
+}
+
+
+@pytest.mark.parametrize("pair", RUN)
+def test_run_refuses_a_setting(folder, pair):
+    digits = [] if pair.startswith("dataset") else ["-p", "dataset=digits"]
+    refused(folder, ["run", *digits, "-p", pair], RUN[pair])
+
+
+# words after `vae-core`
+COMMANDS = {
+    "rum": "No such command 'rum'",
+    "run x": "unexpected extra argument",
+    "run --latentdim 3": "No such option '--latentdim'",
+    "run -p": "Option '-p' requires an argument",
+    "run -p seed": "-p seed: write -p NAME VALUE",
+    "run -p seed=1 -p seed=2": "-p seed is given twice",
+    "run -p seed 1 --seed 2": "-p seed is given twice",
+    "run --retrain none": "no stored run has the key 'none'",
+    "run --retrain none --seed 1": "give no others",
+    "run --dataset mnist --likelihood gaussian": "does not suit mnist",
+    "run --dataset freyface --binarize": "binarize=True needs likelihood='bernoulli'",
+    "run --algorithm mcem --n-mc 2": "n_mc=2",
+    "run --n-samples 1e9": "say --train",
+    "verify none": "no stored run has the key 'none'",
+    "verify": "there are no runs in",
+    "explorer none": "no stored run has the key 'none'",
+    "data fetch minst": "minst",
+    "data fetc": "No such command 'fetc'",
+    "sweep none.yaml": "'none.yaml' does not exist",
+    "sweep .": "'.' is a directory",
+    "execute": "Missing argument 'NOTEBOOK'",
+    "execute none.ipynb": "there is no notebook 'none.ipynb'",
+    "execute fig2_lower_bond": "did you mean 'fig2_lower_bound'?",
+    "execute fig": "more than one notebook",
+    "execute n.ipynb -y none.yaml": "'none.yaml' does not exist",
+    "execute n.ipynb -o .": "'.' is a directory",
+    "execute n.ipynb -p n=1": "declares no parameter 'n'",
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_command_line_is_refused(folder, words):
+    refused(folder, words.split(), COMMANDS[words])
+
+
+# vae-core execute: `-p NAME=VALUE`
+EXECUTE = {
+    "latent_dims=a": "latent_dims=['a'] is not of type list[int]",
+    "latent_dims=2,x": "latent_dims=[2, 'x']",
+    "latent_dims=5.0": "write 5",
+    "latent_dims='2'": "latent_dims=['2']",
+    "latent_dims=true": "latent_dims=[True]",
+    "latent_dims=[[2]]": "latent_dims=[[2]]",
+    "latent_dims=[]": "latent_dims=[] is empty",
+    "latent_dims=0": "latent_dims=[0] must be above 0",
+    "latent_dim=-1": "latent_dims=[-1] must be above 0",
+    "datasets=cifar10": "cifar10",
+    "datasets=digits,minst": "did you mean 'mnist'?",
+    "datasets=[]": "datasets=[] is empty",
+    "datasets=3": "datasets=[3]",
+    "algorithms=vae": "algorithm='vae'",
+    "algorithms=aevb,vae": "algorithm='vae'",
+    "hidden=x": "hidden.0='x'",
+    "hidden=0": "hidden=(0,)",
+    "hidden=8.5": "hidden.0=8.5",
+    "n_trains=1501": "digits has 1500 training images",
+    "n_trains=0": "n_train=0",
+    "seeds=-1": "seed=-1",
+    "n_samples=none": "n_samples=None is not of type int",
+    "n_samples=1.5": "n_samples=1.5 is not of type int",
+    "n_samples=0": "n_samples=0 must be above 0",
+    "step_size=.inf": "step_size=inf",
+    "step_size='0.1'": "step_size='0.1' is not of type float",
+    "step_size=0": "step_size=0 must be above 0",
+    "pixels=1": "pixels=1 is not of type bool",
+    "title=1": "title=1 is not of type str",
+    "settings=3": "settings=3 is not of type dict",
+    "settings={stepsize: 1}": "did you mean",
+    "settings={seed: 1}": "seed has a parameter of its own, seeds",
+    "settings={n_mc: 0}": "n_mc=0",
+    "settings={estimator: [sgvb_a]}": "estimator=",
+    "settings={prior_sd: '1'}": "prior_sd='1'",
+}
+
+
+@pytest.mark.parametrize("pair", EXECUTE)
+def test_execute_refuses_a_parameter(folder, pair):
+    refused(folder, ["execute", "n.ipynb", "-p", pair], EXECUTE[pair])
+
+
+BOMB = "a: &a [1,2,3,4,5,6,7,8,9]\n" + "".join(
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+FILES = {
+    "[": "line 1",
+    "a: b: c": "line 1, column 5",
+    "a:\n\t- 1": "line 2",
+    "n_samples: 1\nn_samples: 2": "'n_samples' is given twice",
+    "sweep: [{seed: 1, seed: 2}]": "'seed' is given twice",
+    BOMB: "aliases written out",
+    "a: &a {b: *a}": "contains itself",
+    "[" * 2000: "more than 20 lists within lists",
+    "x" * 200_000: "200,000 characters",
+    "a: !!python/name:os.system ''": "line 1, column 4",
+    "a: !!bool maybe": "does not suit",
+    "a: \x07": "not valid YAML",
+    "---\n1\n---\n2": "line 3",
+    "3": "found 3",
+    "- 1": "found [1]",
+    "1: 2": "found {1: 2}",
+    "sweep: 3": "sweep: expected a list",
+    "sweep: {seed: 1}": "sweep: expected a list",
+    "sweep: [3]": "sweep: entry 1",
+    "notebooks: 3\nsweep: [{}]": "notebooks: expected",
+    "notebooks: {a: 3}": "notebooks: a: expected",
+    "sweep: []": "has no runs under `sweep:`",
+    "sweep: [{latentdim: 3}]": "did you mean 'latent_dim'?",
+    "sweep: [{dataset: minst}]": "did you mean 'mnist'?",
+    "sweep: [{latent_dim: [3, 0]}]": "latent_dim=0",
+    "sweep: [{hidden: [0]}]": "hidden=(0,)",
+}
+
+
+@pytest.mark.parametrize("text", FILES, ids=lambda text: text[:30])
+def test_a_parameter_file_is_refused(folder, text):
+    (folder / "p.yaml").write_text(text)
+    refused(folder, ["sweep", "p.yaml", "--dry-run"], FILES[text])
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"", b"{}", b"[1]", b'{"cells": 3}', b"not json"], ids=repr
+)
+def test_a_notebook_that_is_none_is_refused(folder, content):
+    (folder / "bad.ipynb").write_bytes(content)
+    refused(folder, ["execute", "bad.ipynb", "-p", "a=1"], "bad.ipynb")
+
+
+# from Python: the call, what its one line names
+PYTHON = [
+    (lambda: vc.RunConfig(latent_dim=0), "latent_dim=0"),
+    (lambda: vc.RunConfig(latent_dim=[2]), "latent_dim"),
+    (lambda: vc.RunConfig(latentdim=2), "latentdim"),
+    (lambda: vc.RunConfig(dataset=None), "dataset"),
+    (lambda: vc.RunConfig(dataset=3), "dataset=3"),
+    (lambda: vc.RunConfig(hidden=5), "hidden"),
+    (lambda: vc.RunConfig(hidden=(0,)), "hidden=(0,)"),
+    (lambda: vc.RunConfig(step_size=-1), "step_size"),
+    (lambda: vc.RunConfig(seed=-1), "seed"),
+    (lambda: vc.load_dataset("minst"), "minst"),
+    (lambda: vc.load_dataset(3), "3"),
+    (lambda: vc.load_dataset("digits", n_train=0), "n_train"),
+    (lambda: vc.load_dataset("digits", n_train=9999), "n_train=9999"),
+    (lambda: vc.VAE(0, 2), "data_dim"),
+    (lambda: vc.VAE(4, 0), "latent_dim"),
+    (lambda: vc.VAE(4, 2, hidden=(0,)), "hidden"),
+    (lambda: vc.VAE(4, 2, likelihood="normal"), "likelihood"),
+]
+
+
+@pytest.mark.parametrize("call, culprit", PYTHON)
+def test_a_call_from_python_is_refused(folder, call, culprit):
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert culprit in one_line(caught.value)
