@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -39,6 +40,12 @@ def git_commit() -> str | None:
         return None
 
 
+def packages() -> dict[str, str]:
+    """Versions of Python and of the packages whose arithmetic or data a run depends on."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | versions
+
+
 def processor() -> str:
     """The processor's name as the operating system gives it."""
     try:
@@ -46,6 +53,21 @@ def processor() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def curve_sha256(curve: dict) -> str:
+    """Hash of a curve as ``run.json`` holds it."""
+    return hashlib.sha256(json.dumps(curve, sort_keys=True).encode()).hexdigest()
+
+
+def weights_sha256(tensors: dict[str, torch.Tensor]) -> str:
+    """Hash of the weights in half precision, in which they may be committed."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        half = tensors[name].detach().to(torch.float16).contiguous()
+        digest.update(f"{name} {tuple(half.shape)}".encode())
+        digest.update(half.numpy())
+    return digest.hexdigest()
 
 
 class Provenance:
@@ -57,8 +79,7 @@ class Provenance:
     def record(self, data: Dataset, wall_seconds: float) -> dict:
         """All that a run records about its making, JSON-ready."""
         return {
-            "versions": {"python": platform.python_version()}
-            | {name: importlib.metadata.version(name) for name in PACKAGES},
+            "versions": packages(),
             **self._source,
             "data_sha256": data.sha256,
             "device": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",

@@ -26,7 +26,7 @@ from vae_core.model import VAE
 from vae_core.runs.checkpoint import resume, write_tensors
 from vae_core.runs.config import RunConfig
 from vae_core.runs.interpolate import interpolate_log
-from vae_core.runs.provenance import Provenance
+from vae_core.runs.provenance import Provenance, curve_sha256, weights_sha256
 from vae_core.runs.trainer import Trainer, build_model
 
 
@@ -240,11 +240,15 @@ def store_run(
 ) -> None:
     """Writes a finished run, whole or not at all; raises StoreError."""
     rows = list(rows)
+    curve = {name: [_json_number(row[name]) for row in rows] for name in rows[0]}
+    sha256 = {"curve": curve_sha256(curve)}
+    if model is not None:
+        sha256["weights"] = weights_sha256(model.state_dict())
     stored = {
         "config": config.model_dump(mode="json"),
-        "curve": {name: [_json_number(row[name]) for row in rows] for name in rows[0]},
+        "curve": curve,
         "metrics": metrics or {},
-        "provenance": provenance,
+        "provenance": provenance | {"sha256": sha256},
     }
     with replacing(path) as temporary:
         temporary.mkdir()
