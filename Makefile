@@ -8,11 +8,16 @@
 PYTHON ?= python3
 PARAMS ?= book/params/paper.yaml
 PIP_ARGS ?=
+# Builds of PyTorch for the processor, where this index answers; on Linux the registry's own bring
+# gigabytes of CUDA. `make book TORCH_INDEX=` takes those.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PORT ?= 8000
 
-VENV := .venv
+# the conda environment that is active, unless it is conda's own
+VENV := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 NBVAL := $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider \
   --nbval-sanitize-with tests/nbval.cfg
 
@@ -33,10 +38,11 @@ test: lint unit notebooks smoke book site
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
 	$(BIN)/codespell README.md book tests vae_core vae_book
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -m "not notebooks and not site"
+	$(BIN)/python -m pytest -m "not notebooks and not site and not nightly"
 
 # The committed outputs must follow from the code: nothing is taken from the user's own store, and
 # a figure whose run is not committed fails instead of training for an hour.
@@ -59,13 +65,17 @@ mutants: $(STAMP)
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-# One pip call takes the exact versions of the lock and what they ask for on this platform.
+# One pip call takes the exact versions of the lock and what they ask for on this platform. PyTorch
+# alone goes before, from its own index; without an answer from there it comes from the registry.
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11; try: make PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) \
-	  -r requirements.lock -e '.[book,test]'
+	@echo "Installing requirements.lock into $(VENV): some minutes, most of them for PyTorch"
+	test -z "$(TORCH_INDEX)" || $(PIP) --no-deps --retries 0 --timeout 10 --index-url $(TORCH_INDEX) \
+	  $$(grep -E '^torch(vision)?==' requirements.lock) \
+	  || echo "No PyTorch from $(TORCH_INDEX); trying the registry"
+	$(PIP) -r requirements.lock -e '.[book,test]'
 	$(BIN)/python -m pip check
 	touch $@
 

@@ -53,7 +53,9 @@ def test_lock_is_what_is_installed():
 
 def test_conda_installs_the_lock_and_the_same_extras():
     _, pip_part = conda_parts()
-    assert pip_part == ["-r requirements.lock", "-e .[book,test]"]
+    index = "https://download.pytorch.org/whl/cpu"
+    assert pip_part == [f"--extra-index-url {index}", "-r requirements.lock", "-e .[book,test]"]
+    assert f"TORCH_INDEX ?= {index}\n" in (ROOT / "Makefile").read_text()
     assert "-r requirements.lock -e '.[book,test]'" in (ROOT / "Makefile").read_text()
 
 

@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
         self.depth -= 1
         return node
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
@@ -92,5 +92,5 @@ def _written_out(node: yaml.Node, sizes: dict[int, int | None]) -> int:
     return size
 
 
-def _error(at: yaml.Node | yaml.Event, problem: str) -> yaml.constructor.ConstructorError:
+def _error(at: Any, problem: str) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, problem, at.start_mark)

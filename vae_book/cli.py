@@ -18,6 +18,12 @@ BAD_INPUT = 2
 LONG = 600  # seconds of training that are not begun unasked
 
 
+class BadInput(click.ClickException):
+    """What the user gave cannot be used; one line says why."""
+
+    exit_code = BAD_INPUT
+
+
 class PackageGroup(click.Group):
     """Turns the package's own errors into one message, and Ctrl-C into exit status 130."""
 
@@ -28,21 +34,16 @@ class PackageGroup(click.Group):
             click.echo("\nInterrupted. The same command goes on from what is stored.", err=True)
             ctx.exit(INTERRUPTED)
         except click.UsageError as error:
-            raise _failure(error.format_message(), BAD_INPUT) from error
+            raise BadInput(error.format_message()) from error
         except (ValueError, LookupError, OSError, RuntimeError) as error:
             status = _status_of(error)
             if status is None or ctx.params.get("debug"):
                 raise
             from vae_book.params import one_line
 
-            message = one_line(error) if status == BAD_INPUT else str(error)
-            raise _failure(message, status) from error
-
-
-def _failure(message: str, status: int) -> click.ClickException:
-    failure = click.ClickException(message)
-    failure.exit_code = status
-    return failure
+            if status == BAD_INPUT:
+                raise BadInput(one_line(error)) from error
+            raise click.ClickException(str(error)) from error
 
 
 def _status_of(error: Exception) -> int | None:

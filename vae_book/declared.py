@@ -149,9 +149,9 @@ def _type(node: ast.expr) -> Any:
         case ast.Subscript(ast.Name("Optional"), inner):
             return _type(inner) | None
         case ast.Subscript(ast.Name("dict"), ast.Tuple([key, value])):
-            return dict[_type(key), _type(value)]
+            return _TYPES["dict"][_type(key), _type(value)]
         case ast.Subscript(ast.Name(name), inner) if _TYPES.get(name) is list:
-            return list[_type(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)]
+            return _TYPES[name][_type(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)]
         case ast.Name(name):
             return _TYPES.get(name, Any)
     return Any

@@ -152,8 +152,8 @@ def check_params(params: Params, notebooks: Iterable[str | Path]) -> None:
     Raises:
         ParameterError: names the parameter or notebook, and the nearest one that exists.
     """
-    notebooks = [Path(notebook) for notebook in notebooks]
-    known = {name for notebook in notebooks for name in declared_parameters(notebook)}
+    paths = [Path(notebook) for notebook in notebooks]
+    known = {name for notebook in paths for name in declared_parameters(notebook)}
     for name in params.values:
         if name not in known:
             raise ParameterError(
@@ -161,8 +161,8 @@ def check_params(params: Params, notebooks: Iterable[str | Path]) -> None:
                 f"{nearest(name, known)}"
             )
     for key in params.notebooks:
-        if not any(_is_named(notebook, key) for notebook in notebooks):
-            names = ["/".join(n.with_suffix("").parts[-2:]) for n in notebooks]
+        if not any(_is_named(notebook, key) for notebook in paths):
+            names = ["/".join(n.with_suffix("").parts[-2:]) for n in paths]
             raise ParameterError(
                 f"{params.source}: notebooks: there is no notebook {key!r}; {nearest(key, names)}"
             )
@@ -297,8 +297,8 @@ def _strip(output: Path, values: dict[str, Any]) -> None:
 
 def _is_named(notebook: Path, key: str) -> bool:
     """Whether a key such as `figures/fig2_lower_bound` is the end of the notebook's path."""
-    key = Path(key.removesuffix(".ipynb"))
-    return notebook.resolve().with_suffix("").parts[-len(key.parts) :] == key.parts
+    end = Path(key.removesuffix(".ipynb")).parts
+    return notebook.resolve().with_suffix("").parts[-len(end) :] == end
 
 
 def book_of(notebook: Path) -> list[Path]:

@@ -75,7 +75,7 @@ def plain(node: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
 
 def plain_text(text: str, folder: Path, numbers: dict[str, str]) -> str:
     """Markdown without what only the book's builder understands; `numbers` are of equations."""
-    text = DIRECTIVE.sub(lambda match: _contents(*match.groups()[1:], folder), text)
+    text = DIRECTIVE.sub(lambda match: _contents(match[2], match[3], match[4], folder), text)
     text = EQUATION.sub(lambda match: rf"\tag{{{numbers[match[1]][1:-1]}}}$$", text)
     text = ROLE.sub(lambda match: _role(match[1], match[2], numbers), text)
     text = LINK.sub(lambda match: match[1] or f"*{_title(folder / match[2])}*", text)

@@ -84,7 +84,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(known[:12])}{more}" if known else "there are none"
 
 
-def one_line(error: ValueError) -> str:
+def one_line(error: Exception) -> str:
     """The text of an error in one line; of pydantic's, each field with its value and the reason."""
     if not isinstance(error, ValidationError):
         return " ".join(str(error).split())

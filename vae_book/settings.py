@@ -44,7 +44,8 @@ def _is_of_the_data(name: str) -> bool:
 def training_seconds(config: RunConfig) -> float:
     """Roughly how long a run trains on one core of an ordinary machine."""
     products = config.n_samples * config.n_parameters / PRODUCTS_PER_SECOND
-    return products + config.n_samples / config.batch_size * SECONDS_PER_STEP
+    steps = config.n_samples / (config.batch_size or 1)
+    return products + steps * SECONDS_PER_STEP
 
 
 def in_words(seconds: float) -> str:
