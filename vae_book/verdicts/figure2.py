@@ -201,7 +201,8 @@ def _share_row(claim: str, found: Sequence[Contest], fitted: str) -> Verdict:
 def _percent(shares: Sequence[float]) -> str:
     known = [100 * share for share in shares if math.isfinite(share)]
     never = len(shares) - len(known)
-    words = [f"{min(known):.0f}% to {max(known):.0f}%"] if known else []
+    ends = [f"{end:.0f}%" for end in (min(known), max(known))] if known else []
+    words = [" to ".join(dict.fromkeys(ends))] if ends else []
     return ", ".join(words + ([f"{never} never get there"] if never else []))
 
 
