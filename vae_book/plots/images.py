@@ -183,7 +183,9 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
         axes.set(xlim=(-radius, radius), ylim=(-radius, radius), aspect="equal")
         axes.set(xlabel="z$_1$", ylabel="z$_2$")
         for ring in (1, 2):
-            axes.add_patch(Circle((0, 0), ring, fill=False, linewidth=0.8, edgecolor=RING))
+            axes.add_patch(
+                Circle((0, 0), ring, fill=False, linewidth=0.8, edgecolor=RING, zorder=3)
+            )
         style = dict(s=size, linewidths=0, alpha=0.8, rasterized=len(z) > 500)
         if labels is None:
             axes.scatter(*z.T, color=color_of("aevb"), **style)

@@ -106,10 +106,11 @@ def lead_words(leads: Sequence[float]) -> str:
 
 def verdict_table(rows: Sequence[Verdict]) -> Table:
     """The rows as a table, each claim a link to its page."""
+    wide = "display:inline-block;min-width:13rem"  # a sentence, not a column of words
     body = [
         [
             row.subject.replace(" ", "\u00a0"),
-            f'<a href="{row.page}.html">{row.claim}</a>',
+            f'<a href="{row.page}.html" style="{wide}">{row.claim}</a>',
             f"{OUTCOMES[row.outcome][0]} {row.outcome}".strip(),
             row.held,
             *(row.paper, row.ours, row.difference),
