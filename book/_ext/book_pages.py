@@ -48,7 +48,7 @@ def live_back_links(app, pagename, templatename, context, doctree):
 
 
 def change_it(app, doctree, docname):
-    """The cell of a notebook's parameters goes into a drawer, with the command that changes them."""
+    """A notebook's parameters go into a drawer, with the command that changes them."""
     cells = [c for c in doctree.findall(nodes.container) if "tag_parameters" in c["classes"]]
     provenance = (raw.astext() for raw in doctree.findall(nodes.raw))
     made_by = re.search(r"Made by</dt><dd>(<code>.*?</code>)", " ".join(provenance))
