@@ -158,6 +158,23 @@ def test_nothing_is_cut_off(visit, width):
         assert found["scrolled"] == []
 
 
+@pytest.mark.parametrize("name", ["architecture", "model", "reparameterisation", "wake_sleep"])
+def test_a_diagram_has_room_for_its_text(browser, name):
+    tab = browser.new_page()
+    tab.goto((ROOT / f"book/assets/{name}.svg").as_uri())
+    outside = tab.evaluate("""() => {
+        const drawing = document.documentElement;
+        const {x, y, width, height} = drawing.viewBox.baseVal;
+        return [...drawing.querySelectorAll("text")].filter((text) => {
+            const box = text.getBBox();
+            const isWithin = box.x >= x && box.x + box.width <= x + width;
+            return !isWithin || box.y < y || box.y + box.height > y + height;
+        }).map((text) => text.textContent);
+    }""")
+    tab.close()
+    assert outside == []
+
+
 def test_the_printed_book_holds_every_page_and_its_links_stay_within():
     """What `make pdf` prints: all pages of the table of contents, once, and no dead reference."""
     if not PAGES:

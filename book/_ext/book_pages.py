@@ -1,4 +1,5 @@
-"""Gives each page a `<meta name="description">` and mends what Sphinx's own pages lack.
+"""Gives each page a `<meta name="description">` and each notebook's parameters a drawer, and mends
+what Sphinx's own pages lack.
 
 A page names its own in its front matter (`myst: html_meta:`), a notebook in its
 metadata (`myst.html_meta`); any other page is described by its first paragraph.
@@ -46,6 +47,23 @@ def live_back_links(app, pagename, templatename, context, doctree):
         )
 
 
+def change_it(app, doctree, docname):
+    """A notebook's parameters go into a drawer, with the command that changes them."""
+    cells = [c for c in doctree.findall(nodes.container) if "tag_parameters" in c["classes"]]
+    provenance = (raw.astext() for raw in doctree.findall(nodes.raw))
+    made_by = re.search(r"Made by</dt><dd>(<code>.*?</code>)", " ".join(provenance))
+    for cell in cells:
+        guide = app.builder.get_relative_uri(docname, "reexecute")
+        text = (
+            f'These are the parameters of the page, and <a href="{guide}">one command</a> '
+            "executes it with others"
+        )
+        text += f". With the values below it is:</p><p>{made_by[1]}</p>" if made_by else ".</p>"
+        opening = f'<details class="change-it"><summary>Change it</summary><p>{text}'
+        drawer = [nodes.raw("", opening, format="html"), cell]
+        cell.parent.replace(cell, [*drawer, nodes.raw("", "</details>", format="html")])
+
+
 def describe(app, pagename, templatename, context, doctree):
     metatags = context.get("metatags") or ""
     if 'name="description"' in metatags:
@@ -75,6 +93,7 @@ def is_thebe(handler):
 
 def setup(app):
     without_thebe(app)
+    app.connect("doctree-resolved", change_it)
     app.connect("html-page-context", describe)
     app.connect("html-page-context", plain_citations)
     app.connect("html-page-context", live_back_links)

@@ -1,8 +1,8 @@
 """Crawls the built book: `python -m vae_book.build.check_site [_build/html]`.
 
 Each internal link, image and anchor leads somewhere; no page takes anything from another host; each
-page has a language, a title and a description; each image has an alternative text; the whole is
-small enough to be copied about.
+page has a language, a title and a description; each image has an alternative text; pages load
+quickly and the whole is small enough to be copied about.
 """
 
 import re
@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup
 
 MAX_MEGABYTES = 40
+MAX_PAGE_MEGABYTES = 3
 # what a browser fetches by itself; an `a` leads away only when it is followed
 FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 FETCHED |= {"audio": "src", "object": "data", "embed": "src", "track": "src", "link": "href"}
@@ -58,6 +59,8 @@ def anchors(page):
 def page_problems(page, site):
     soup = parse(page)
     yield from head_problems(soup)
+    if page.stat().st_size > MAX_PAGE_MEGABYTES * 1e6:
+        yield f"{page.stat().st_size / 1e6:.1f} MB, more than {MAX_PAGE_MEGABYTES}"
     for tag in soup.find_all("img"):
         alt = tag.get("alt", "").strip()
         decorative = tag.get("role") == "presentation" or tag.get("aria-hidden") == "true"
