@@ -154,7 +154,7 @@ def test_the_exact_gradient_is_the_slope_of_the_bound(engine):
 
 @pytest.mark.parametrize("x,mean,sd", SETTINGS)
 def test_the_scatter_is_that_of_the_estimates(engine, x, mean, sd):
-    """The estimates are polynomials in the noise, which Gauss and Hermite's rule averages exactly."""
+    """The estimates are polynomials in the noise: Gauss and Hermite's rule averages exactly."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(20)
     js = "([x, mean, sd, n]) => n.map((e) => vaePlay.lab.estimate(x, mean, sd, [e], -25))"
     estimates = engine.evaluate(js, [x, mean, sd, nodes.tolist()])

@@ -1,4 +1,4 @@
-"""Re-derives stored runs: checks the record, trains the first part again, evaluates the end again."""
+"""Re-derives stored runs: checks the record, trains the first part, evaluates the end again."""
 
 import math
 import warnings
