@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from vae_core.model import VAE
@@ -29,10 +29,9 @@ def linear_gaussian(
     The encoder has the exact posterior mean and ``widening`` times its variances, without its
     correlations: good, not perfect.
     """
-    model = VAE(data_dim, latent_dim, (), "gaussian", init_sd=weight_sd, generator=generator).to(
-        dtype
-    )
-    head, encoder = model.decoder[0], model.encoder[0]
+    model = VAE(data_dim, latent_dim, (), "gaussian", init_sd=weight_sd, generator=generator)
+    model = model.to(dtype)
+    head, encoder = only_layer(model.decoder), only_layer(model.encoder)
     with torch.no_grad():
         head.weight[data_dim:] = 0
         head.bias[data_dim:] = 2 * math.log(sd)
@@ -42,6 +41,13 @@ def linear_gaussian(
         encoder.weight[latent_dim:] = 0
         encoder.bias[latent_dim:] = (widening * exact.covariance.diagonal()).log()
     return model
+
+
+def only_layer(network: nn.Sequential) -> nn.Linear:
+    """The first layer, which with ``hidden=()`` is the whole network."""
+    layer = network[0]
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 class ExactMoments(NamedTuple):
@@ -60,13 +66,9 @@ def exact_moments(model: VAE) -> ExactMoments:
     Raises:
         ValueError: the model is not of that kind.
     """
-    if (
-        model.hidden
-        or model.likelihood != "gaussian"
-        or model.decoder[0].weight[model.data_dim :].any()
-    ):
+    head, d = only_layer(model.decoder), model.data_dim
+    if model.hidden or model.likelihood != "gaussian" or head.weight[d:].any():
         raise ValueError("closed forms need hidden=(), likelihood='gaussian' and a constant noise")
-    head, d = model.decoder[0], model.data_dim
     weight, offset = head.weight[:d], head.bias[:d].clone()
     marginal = weight @ weight.T + head.bias[d:].exp().diag()
     gain = torch.linalg.solve(marginal, weight).T

@@ -201,7 +201,11 @@ class VAE(nn.Module):
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n draws from p(x) by ancestral sampling, (n, data_dim): z ~ p(z), then x ~ p(x | z)."""
         weight = next(self.parameters())
-        options = {"generator": generator, "device": weight.device, "dtype": weight.dtype}
+        options: dict[str, Any] = {
+            "generator": generator,
+            "device": weight.device,
+            "dtype": weight.dtype,
+        }
         z = torch.randn(n, self.latent_dim, **options)
         return self.sample_given(z, self.pixels.noise((n, self.data_dim), **options))
 

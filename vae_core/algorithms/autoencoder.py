@@ -1,17 +1,19 @@
 """A plain autoencoder with the VAE's networks: no noise and no KL term, for comparison."""
 
+import torch
 from torch import Tensor
 
 from vae_core.algorithms import aevb, common
+from vae_core.algorithms.aevb import Settings
 from vae_core.algorithms.common import Images, State, ascend, next_step_size
 from vae_core.model import VAE
 
 in_one_graph = True
-Settings, init, samples_per_step = aevb.Settings, common.init, common.samples_per_step
+init, samples_per_step = common.init, common.samples_per_step
 draw = aevb.draw  # its noise is not used: the minibatches are those of AEVB with the same seed
 
 
-def reconstruction(model: VAE, x: Tensor, *, generator=None) -> Tensor:
+def reconstruction(model: VAE, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     """log p(x | z = m(x)) in nats, (batch,): the code is the encoder's mean."""
     mean, _ = model.encoder_params(x)
     return model.log_likelihood(x, mean)

@@ -123,8 +123,9 @@ def move_chains_(
     The posterior changes with every iteration, so the tuning is never frozen here.
     """
     state = hmc.init(position, log_joint)
-    step, noise = log_step.exp(), {"momentum": momentum, "uniform": uniform}
-    state, info = hmc.step(state, step, settings.leapfrog, log_joint, **noise)
+    state, info = hmc.step(
+        state, log_step.exp(), settings.leapfrog, log_joint, momentum=momentum, uniform=uniform
+    )
     position.copy_(state.position)
     log_step.add_(settings.adaptation * (info.acceptance_prob - settings.target_accept))
     acceptance.lerp_(info.acceptance_prob, 0.1)

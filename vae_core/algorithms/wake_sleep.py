@@ -33,12 +33,12 @@ class Draw(NamedTuple):
 
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
     """A random minibatch, and the noise of both phases."""
-    n, options = settings.batch_size, {"generator": generator}
+    n = settings.batch_size
     return Draw(
         rows=images.minibatch(n, generator),
-        wake=torch.randn(n, model.latent_dim, **options),
-        dream_z=torch.randn(n, model.latent_dim, **options),
-        dream_x=model.pixels.noise((n, model.data_dim), **options),
+        wake=torch.randn(n, model.latent_dim, generator=generator),
+        dream_z=torch.randn(n, model.latent_dim, generator=generator),
+        dream_x=model.pixels.noise((n, model.data_dim), generator=generator),
     )
 
 

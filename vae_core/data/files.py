@@ -129,7 +129,7 @@ def _brief(error: Exception) -> str:
 
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    if isinstance(error, requests.HTTPError):
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"status {error.response.status_code}"
     if isinstance(error, requests.ConnectionError):
         return "no connection"

@@ -130,13 +130,14 @@ def load_dataset(
 
     spec = dataset_spec(name)
     n_train, n_test = _sizes(spec, n_train, n_test, split_seed)
-    parts = pool = read(spec, progress)
+    split = read(spec, progress)
     if not spec.fixed_split:
+        (pool,) = split
         order = np.random.RandomState(split_seed).permutation(spec.n_pool)
-        parts = (pool[order[part]] for part in _cuts(spec.n_pool, n_test))
-    train, valid, test = parts
-    parts = {"train": train[:n_train], "valid": valid, "test": test[:n_test]}
-    tensors = {}
+        split = tuple(pool.take(order[part]) for part in _cuts(spec.n_pool, n_test))
+    train, valid, test = split
+    parts = {"train": train.take(slice(n_train)), "valid": valid, "test": test.take(slice(n_test))}
+    tensors: dict[str, torch.Tensor] = {}
     for seed, (part, images) in enumerate(parts.items()):
         pixels = _bernoulli(images.pixels, spec.levels, seed) if binarize else images.pixels
         tensors[f"{part}_bytes"] = torch.from_numpy(pixels)

@@ -20,7 +20,14 @@ from vae_core.data.registry import DatasetSpec
 
 PARTS = ("train", "valid", "test")
 KNOWN = {*PARTS, *(f"{part}_labels" for part in PARTS), "image_shape"}
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError)
+UNREADABLE: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+)
 UNREADABLE += (zipfile.BadZipFile, zlib.error)
 
 
@@ -119,7 +126,8 @@ def _image_shape(arrays: dict[str, np.ndarray], n_pixels: int) -> tuple[int, int
     """As given, or of (N, height, width) rows, or a square; else one row of pixels."""
     if "image_shape" not in arrays:
         if arrays["train"].ndim == 3:
-            return tuple(map(int, arrays["train"].shape[1:]))
+            height, width = arrays["train"].shape[1:]
+            return int(height), int(width)
         side = math.isqrt(n_pixels)
         return (side, side) if side**2 == n_pixels else (1, n_pixels)
     given = arrays["image_shape"]

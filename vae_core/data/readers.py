@@ -21,12 +21,13 @@ class Images(NamedTuple):
     pixels: np.ndarray
     labels: np.ndarray | None
 
-    def __getitem__(self, rows) -> Images:
+    def take(self, rows: slice | np.ndarray) -> Images:
+        """Some of the images, with their labels."""
         labels = None if self.labels is None else self.labels[rows]
         return Images(self.pixels[rows], labels)
 
 
-def read(spec: DatasetSpec, progress: bool) -> Images | tuple[Images, Images, Images]:
+def read(spec: DatasetSpec, progress: bool) -> tuple[Images, ...]:
     """The pool of a data set's images or, where its split is fixed, training, validation and test.
 
     Raises:
@@ -34,7 +35,7 @@ def read(spec: DatasetSpec, progress: bool) -> Images | tuple[Images, Images, Im
         DataNotFound, DataCorrupt: a file is missing, or is not the expected one.
     """
     if spec.path is not None:
-        return _read_own(spec)
+        return _read_own(spec.path, spec.sha256)
     if spec.name not in READERS:
         raise ValueError(f"dataset={spec.name!r} has no reader in vae_core/data/readers.py: add it")
     return READERS[spec.name](spec, progress)
@@ -45,9 +46,10 @@ def _read_mnist(spec: DatasetSpec, progress: bool) -> tuple[Images, Images, Imag
 
     paths = [obtain(file, data_folder(), progress=progress) for file in spec.files]
     with _extracted(paths) as root:
-        train, test = (datasets.MNIST(root, train=flag) for flag in (True, False))
-    train, test = (Images(d.data.flatten(1).numpy(), d.targets.numpy()) for d in (train, test))
-    return train[: spec.n_train], train[spec.n_train :], test
+        parts = [datasets.MNIST(root, train=flag) for flag in (True, False)]
+    train, test = (Images(d.data.flatten(1).numpy(), d.targets.numpy()) for d in parts)
+    first, rest = slice(spec.n_train), slice(spec.n_train, None)
+    return train.take(first), train.take(rest), test
 
 
 @contextlib.contextmanager
@@ -66,25 +68,25 @@ def _extracted(paths: list[Path]) -> Iterator[Path]:
         yield Path(root)
 
 
-def _read_freyface(spec: DatasetSpec, progress: bool) -> Images:
+def _read_freyface(spec: DatasetSpec, progress: bool) -> tuple[Images]:
     from scipy.io import loadmat
 
     (file,) = spec.files
     faces = loadmat(obtain(file, data_folder(), progress=progress))["ff"]  # (560, 1965)
-    return Images(np.ascontiguousarray(faces.T), None)
+    return (Images(np.ascontiguousarray(faces.T), None),)
 
 
-def _read_digits(spec: DatasetSpec, progress: bool) -> Images:
+def _read_digits(spec: DatasetSpec, progress: bool) -> tuple[Images]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    return Images(digits.data.astype(np.uint8), digits.target.astype(np.int64))
+    return (Images(digits.data.astype(np.uint8), digits.target.astype(np.int64)),)
 
 
-def _read_own(spec: DatasetSpec) -> tuple[Images, Images, Images]:
-    arrays, _ = read_npz(spec.path)
-    if content_of(spec.path).sha256 != spec.sha256:
-        raise DataCorrupt(f"{spec.path} has changed while it was read: try again")
+def _read_own(path: Path, sha256: str | None) -> tuple[Images, Images, Images]:
+    arrays, _ = read_npz(path)
+    if content_of(path).sha256 != sha256:
+        raise DataCorrupt(f"{path} has changed while it was read: try again")
     train, valid, test = (Images(arrays[part], arrays.get(f"{part}_labels")) for part in PARTS)
     return train, valid, test
 

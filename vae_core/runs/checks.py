@@ -52,10 +52,8 @@ def changed_files(path: Path) -> list[str]:
     sums = path.parent / SUMS
     if not sums.exists():
         return []
-    listed = dict(reversed(line.split("  ", 1)) for line in sums.read_text().splitlines())
-    listed = {
-        name: digest for name, digest in listed.items() if Path(name).parent.name == path.name
-    }
+    lines = [line.split("  ", 1) for line in sums.read_text().splitlines()]
+    listed = {name: digest for digest, name in lines if Path(name).parent.name == path.name}
     found = {f"{path.name}/{file.name}": _file_sha256(file) for file in path.iterdir()}
     names = sorted(listed.keys() | found.keys())
     return [f"{name} is not as in {SUMS}" for name in names if listed.get(name) != found.get(name)]
@@ -165,9 +163,9 @@ def metrics_again(run: Run, data: Dataset) -> list[str]:
     for name, value in run.metrics.items():
         kind, *where = name.split("/")
         if kind == "bound_variance":
-            now = _variance_of_mean(run, model, data)
+            variance = _variance_of_mean(run, model, data)
             # of 50 draws, a variance has a standard deviation of 20%: five of them, and more
-            apart, allowed = abs(math.log(value["variance"] / now)), math.log(2.5)
+            apart, allowed = abs(math.log(value["variance"] / variance)), math.log(2.5)
         elif kind == "log_marginal":
             split, _, n_points = where[:3]
             x = getattr(data, split)[: min(int(n_points), 100)]

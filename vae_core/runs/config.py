@@ -30,6 +30,11 @@ LEAST_PRIOR_SD = 1e-30
 PRODUCTS_PER_SECOND, SAMPLES_PER_SECOND = 1.6e10, 1e6  # one thread, large and tiny networks
 
 
+def from_data_set(description: str | None = None, **limits: Any) -> Any:
+    """A field that, left out or None, takes the data set's or the experiment's own value."""
+    return Field(None, description=description, **limits)
+
+
 class RunConfig(BaseModel):
     """The settings of one run; the defaults are this project's reading of the paper.
 
@@ -48,22 +53,22 @@ class RunConfig(BaseModel):
 
     dataset: str = Field("mnist", description="a name, or the path of an .npz file of one's own")
     data_sha256: str | None = Field(None, description="of that file; found, not given")
-    n_train: int | None = Field(None, ge=1, description="first n training images; None: all")
+    n_train: int = from_data_set(ge=1, description="first n training images; None: all")
     binarize: bool = Field(False, description="train and test on a fixed Bernoulli draw of x")
     split_seed: int = Field(0, ge=0, lt=2**32, description="seed of Frey Face's random split")
 
     algorithm: Literal["aevb", "wake_sleep", "mcem", "autoencoder"] = "aevb"
     estimator: Literal["sgvb_a", "sgvb_b", "score_function"] = "sgvb_b"
     latent_dim: int = Field(20, ge=1)
-    hidden: tuple[int, ...] | None = Field(None, description="widths of the tanh layers")
-    likelihood: Literal["bernoulli", "gaussian", "gaussian_sigmoid_mean"] | None = None
+    hidden: tuple[int, ...] = from_data_set(description="widths of the tanh layers")
+    likelihood: Literal["bernoulli", "gaussian", "gaussian_sigmoid_mean"] = from_data_set()
 
-    step_size: float | None = Field(None, gt=0, description="Adagrad's global step")
+    step_size: float = from_data_set(gt=0, description="Adagrad's global step")
     adagrad_epsilon: float = Field(1e-8, gt=0, description="added to sum g^2 inside the root")
-    adagrad_warmup: int | None = Field(None, ge=0, description="first k steps only sum g^2")
+    adagrad_warmup: int = from_data_set(ge=0, description="first k steps only sum g^2")
     init_sd: float = Field(0.01, gt=0, description="parameters are drawn from N(0, init_sd^2)")
     prior_sd: float | None = Field(1.0, gt=0, description="MAP prior on weights; None: none")
-    batch_size: int | None = Field(None, ge=1)
+    batch_size: int = from_data_set(ge=1)
     n_mc: int = Field(1, ge=1, description="L, samples of z for each datapoint")
 
     mcem_leapfrog: int = Field(10, ge=1, description="leapfrog steps of one HMC move (App. E)")

@@ -72,9 +72,9 @@ def fit(
     if model is not None and algorithm == "mcem":
         raise ValueError("model=...: mcem differentiates the VAE's own decoder in closed form")
     name = _described(train, test)
-    fields = {"dataset": name, "algorithm": algorithm, "likelihood": likelihood, "seed": seed}
-    fields["latent_dim"] = latent_dim or getattr(model, "latent_dim", 2)
-    config = RunConfig(n_samples=n_samples, **fields, **settings)
+    settings |= {"dataset": name, "algorithm": algorithm, "likelihood": likelihood, "seed": seed}
+    settings["latent_dim"] = latent_dim or getattr(model, "latent_dim", 2)
+    config = RunConfig(n_samples=n_samples, **settings)
     data = Dataset(name, (1, train.shape[1]), 1, train[: config.n_train], train[:0], test)
     trainer = Trainer(config, data, model)
     rows = trainer.run(progress=progress)
@@ -104,8 +104,8 @@ def _rows(name: str, array: Any, likelihood: str) -> Tensor:
 
 def _described(train: Tensor, test: Tensor) -> str:
     """The name under which RunConfig knows the arrays: by their content."""
-    digest = hashlib.sha256(train.numpy())
-    digest.update(test.numpy())
+    digest = hashlib.sha256(train.numpy().data)
+    digest.update(test.numpy().data)
     name = f"array-{digest.hexdigest()[:8]}"
     ARRAYS[name] = DatasetSpec(
         name=name,

@@ -12,6 +12,7 @@ import statistics
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
@@ -25,7 +26,7 @@ from vae_core.runs.store import read_metrics
 from vae_core.runs.trainer import mean_bound
 
 N_POINTS = 1_000  # Appendix E: the first 1,000 train and test points
-METHODS = {
+METHODS: dict[str, dict[str, Any]] = {
     "hmc_density": {"n_samples": 50},
     "importance_sampling": {"n_samples": 1_000, "proposal": "hmc"},
     "ais": {"n_samples": 4, "n_temperatures": 200},
@@ -46,7 +47,9 @@ def mean_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINT
     )
 
 
-def _mean_log_marginal(run, split, method, n_points, options) -> dict:
+def _mean_log_marginal(
+    run: Run, split: str, method: str, n_points: int, options: dict[str, Any]
+) -> dict:
     x = _points(load_data(run.config), split, n_points)
     generator = torch.Generator().manual_seed(0)
     estimate, stderr = log_marginal(

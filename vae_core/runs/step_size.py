@@ -36,7 +36,7 @@ def choose_step_size(
         except FloatingPointError:
             bound = -math.inf
         bounds[candidate] = bound if math.isfinite(bound) else -math.inf
-    best = max(bounds, key=bounds.get)
+    best = max(bounds, key=lambda candidate: bounds[candidate])
     if bounds[best] == -math.inf:
         raise ValueError(f"no step size in {tuple(bounds)} gave a finite bound: try smaller ones")
     return best, bounds

@@ -19,6 +19,7 @@ import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file
+from torch import nn
 
 from vae_core._atomic import replacing
 from vae_core.data import Dataset, load_dataset
@@ -234,7 +235,7 @@ def store_run(
     path: Path,
     config: RunConfig,
     rows: Iterable[dict[str, float]],
-    model: VAE | None,
+    model: nn.Module | None,
     provenance: dict,
     metrics: dict | None = None,
 ) -> None:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from typing import Any
 
 from vae_core.runs.checkpoint import RunInterrupted
 from vae_core.runs.config import RunConfig
@@ -27,7 +28,7 @@ def grid(entry: dict) -> list[RunConfig]:
     if not isinstance(entry, dict):
         raise ValueError(f"sweep entry {entry!r}: write settings, such as {{latent_dim: [2, 5]}}")
 
-    def values(name: str, value) -> list:
+    def values(name: str, value: Any) -> list:
         several = isinstance(value, list | tuple)
         if name in ARRAY_FIELDS:
             several = several and bool(value) and isinstance(value[0], list | tuple)

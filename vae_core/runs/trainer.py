@@ -87,7 +87,9 @@ def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
 
 
 @torch.no_grad()
-def mean_bound(bound, model: VAE, pixels: Tensor, levels: int, generator) -> float:
+def mean_bound(
+    bound: Callable, model: nn.Module, pixels: Tensor, levels: int, generator: torch.Generator
+) -> float:
     """Mean over the rows of ``pixels`` of ``bound(model, x)`` in nats, in full float32."""
     total = 0.0
     for chunk in pixels.split(EVALUATION_CHUNK):
@@ -246,11 +248,11 @@ def _last_bounds(row: dict[str, float]) -> dict[str, str]:
 
 
 @contextmanager
-def deferred_interrupt() -> Iterator:
+def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Yields a function that tells whether Ctrl-C or SIGTERM came; a second one stops at once."""
     received: list[int] = []
 
-    def note(signum, frame):
+    def note(signum: int, frame: object) -> None:
         if received:
             raise KeyboardInterrupt
         received.append(signum)

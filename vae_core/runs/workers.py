@@ -4,9 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm import tqdm
 
@@ -28,10 +29,11 @@ class Workers:
         self.pool = ProcessPoolExecutor(jobs, context, _start, setup)
         self._processes: dict[int, multiprocessing.process.BaseProcess] = {}
 
-    def submit(self, function, *arguments):
+    def submit(self, function: Callable, *arguments: Any) -> Future:
         """As ``Executor.submit``."""
         future = self.pool.submit(function, *arguments)
-        self._processes |= {child.pid: child for child in multiprocessing.active_children()}
+        for child in multiprocessing.active_children():
+            self._processes[child.pid or 0] = child
         return future
 
     def killed(self) -> list[str]:
@@ -64,14 +66,23 @@ def workers(jobs: int) -> Iterator[Workers]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _start(slots, started, lock) -> None:
+HERE: dict[str, Any] = {}  # of a worker: its "slot" on the terminal, the queue "started"
+
+
+def _start(slots: Any, started: Any, lock: Any) -> None:
     """Gives the worker one thread, its own line on the terminal, and no life without its parent."""
     import torch
 
     torch.set_num_threads(1)
     tqdm.set_lock(lock)
-    _start.slot, _start.started = slots.get(), started
+    HERE.update(slot=slots.get(), started=started)
     threading.Thread(target=_stop_with_parent, daemon=True).start()
+
+
+def _parent() -> multiprocessing.process.BaseProcess:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+    return parent
 
 
 def _stop_with_parent() -> None:
@@ -79,15 +90,15 @@ def _stop_with_parent() -> None:
 
     Idle, it ends at once; in a run, ``train`` ends it after the checkpoint.
     """
-    multiprocessing.parent_process().join()
+    _parent().join()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def train(config: RunConfig, progress: bool) -> Run:
     """``get_or_run`` in a worker, which ends here if nobody waits for the result any more."""
-    _start.started.put((os.getpid(), config.key))
+    HERE["started"].put((os.getpid(), config.key))
     try:
-        return get_or_run(config, progress=progress, position=_start.slot)
+        return get_or_run(config, progress=progress, position=HERE["slot"])
     finally:
-        if not multiprocessing.parent_process().is_alive():
+        if not _parent().is_alive():
             os._exit(1)  # the pool's own loop would wait for ever
