@@ -129,7 +129,10 @@ def test_the_end_table_has_a_row_for_each_split(run):
     table = marginal.end_table([run], 50)
     assert [row[3] for row in table.rows] == ["train", "test"]
     assert len(table.header) == len(table.rows[0])
-    assert len(marginal.bracket_table([run], 50).rows) == 2
+    truth = marginal.truth_table([run], 50)
+    assert len(truth.rows) == 2
+    exact = evaluations.mean_log_marginal(run, "train", "quadrature", 50)["mean"]
+    assert truth.rows[0][-2] == f"{exact:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def test_appendix_d_is_near_the_truth_in_few_dimensions_and_refused_with_few_samples():

@@ -8,8 +8,9 @@ import torch
 from vae_core import linear_gaussian as known
 from vae_core.data import load_dataset
 from vae_core.linear_gaussian import exact_log_marginal
+from vae_core.log_joint import AutogradLogJoint, LogJoint, log_joint_of
 from vae_core.marginal_likelihood import annealed, bdmc, log_marginal
-from vae_core.model import VAE
+from vae_core.model import VAE, bernoulli_log_prob, standard_normal_log_prob
 from vae_core.runs.config import RunConfig
 from vae_core.runs.trainer import Trainer
 
@@ -174,10 +175,12 @@ def test_standard_error_is_the_spread_of_repetitions(method):
     assert 0.6 < stderr.mean() / estimate.std() < 1.5
 
 
-def test_bdmc_encloses_the_exact_answer():
-    model = linear_gaussian(3, dtype=torch.float32)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bdmc_encloses_the_exact_answer(dtype):
+    model = linear_gaussian(3, dtype=dtype)
     sandwich = bdmc(model, 100, 8, n_temperatures=40, generator=seeded())
     exact = exact_log_marginal(model, sandwich.x)
+    assert sandwich.x.dtype == dtype
     assert sandwich.lower.mean() < exact.mean() + 0.02
     assert sandwich.upper.mean() > exact.mean() - 0.02
     assert sandwich.upper.mean() - sandwich.lower.mean() < 0.5
@@ -231,6 +234,103 @@ def test_chains_can_start_elsewhere(trained, start):
     options = {"n_burnin": 200, "start": start, "generator": seeded()}
     estimate = log_marginal(model, x[:50], "hmc_density", 200, **options)
     assert (estimate - expected[:50]).median().abs() < 0.1
+
+
+class OverriddenDecoder(VAE):
+    """Logits squashed to (-3, 3): no closed form knows of it."""
+
+    def decoder_params(self, z):
+        return (3 * torch.tanh(self.decoder(z)),)
+
+
+class Convolutional(torch.nn.Module):
+    """A decoder of one's own: 2 numbers to a picture of 4 x 4, no VAE, no encoder."""
+
+    latent_dim = 2
+
+    def __init__(self):
+        super().__init__()
+        self.stem = torch.nn.Linear(2, 12)
+        self.grow = torch.nn.ConvTranspose2d(3, 1, 2, stride=2)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.normal_(0, 1, generator=seeded(6))
+
+    def log_joint(self, x, z):
+        picture = torch.relu(self.stem(z)).view(-1, 3, 2, 2)
+        logits = self.grow(picture).flatten(1)
+        return standard_normal_log_prob(z) + bernoulli_log_prob(x, logits)
+
+
+def relu_vae():
+    model = VAE(16, 2, (6,), init_sd=1.0, generator=seeded(6))
+    model.decoder[1] = torch.nn.ReLU()
+    return model
+
+
+def patched_vae():
+    model = VAE(16, 2, (6,), init_sd=1.0, generator=seeded(6))
+    model.decoder_params = lambda z: (3 * torch.tanh(model.decoder(z)),)
+    return model
+
+
+FOREIGN = {
+    "ReLU": relu_vae,
+    "overridden": lambda: OverriddenDecoder(16, 2, (6,), init_sd=1.0, generator=seeded(6)),
+    "convolutional": Convolutional,
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_any_model_is_served_by_its_own_log_joint(kind):
+    """A closed form with tanh would be several nats off."""
+    model, x = FOREIGN[kind](), torch.rand(8, 16, generator=seeded(3)).round()
+    axis = torch.linspace(-6, 6, 81)
+    z = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        rows = [model.log_joint(row.expand(len(z), -1), z).double().logsumexp(0) for row in x]
+    expected = (torch.stack(rows) + 2 * math.log(axis[1] - axis[0])).float()
+    quadrature = log_marginal(model, x, "quadrature")
+    torch.testing.assert_close(quadrature, expected, atol=0.01, rtol=0)
+    for method, options in (
+        ("hmc_density", {"n_samples": 40}),
+        ("importance_sampling", {"n_samples": 400, "proposal": "hmc"}),
+        ("ais", {"n_samples": 8, "n_temperatures": 30}),
+    ):
+        estimate = log_marginal(model, x, method, generator=seeded(), **options)
+        assert (estimate - expected).mean().abs() < 0.7, method
+
+
+def test_the_closed_form_is_for_the_model_it_was_derived_for():
+    plain = VAE(16, 2, (6,))
+    assert isinstance(log_joint_of(plain, torch.zeros(1, 16)), LogJoint)
+    for make in (*FOREIGN.values(), patched_vae):
+        assert isinstance(log_joint_of(make(), torch.zeros(1, 16)), AutogradLogJoint)
+
+
+def test_both_ways_to_the_log_joint_agree_with_extra_sample_dimensions():
+    model = VAE(11, 3, (7,), "gaussian", init_sd=0.5, generator=seeded()).double()
+    x = torch.rand(4, 11, generator=seeded(1), dtype=torch.float64)
+    z = torch.randn(5, 2, 4, 3, generator=seeded(2), dtype=torch.float64)
+    closed, general = log_joint_of(model, x).tempered(0.3), AutogradLogJoint(model, x, 0.3)
+    torch.testing.assert_close(closed(z), general(z))
+    torch.testing.assert_close(closed.grad(z), general.grad(z))
+    torch.testing.assert_close(closed.log_likelihood(z), general.log_likelihood(z))
+    torch.testing.assert_close(closed.table(z[0, 0]), general.table(z[0, 0]))
+    torch.testing.assert_close(
+        closed.rows([2, 0])(z[..., :2, :]), general.rows([2, 0])(z[..., :2, :])
+    )
+
+
+def test_a_log_joint_follows_weights_that_change():
+    model, x = VAE(6, 2, (5,), generator=seeded()), torch.rand(3, 6, generator=seeded(1))
+    z = torch.randn(3, 2, generator=seeded(2))
+    log_joint = log_joint_of(model, x)
+    log_joint(z)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.5)
+    torch.testing.assert_close(log_joint(z)[0], model.log_joint(x, z).detach())
 
 
 def test_refuses_what_a_method_cannot_serve():

@@ -48,7 +48,9 @@ def annealed_importance_sampling(
     """log p(x) from n_samples annealed chains, and its standard error, each (batch,), in nats.
 
     Each chain starts at the prior and passes n_temperatures densities p(z) p(x|z)^beta with one
-    HMC transition of n_leapfrog steps at each. A pilot run tunes the step sizes beforehand.
+    HMC transition of n_leapfrog steps at each. A pilot run tunes the step sizes beforehand. The
+    weights are nearly log-normal, so that a few chains understate their spread: with 8 the z-scores
+    have a mean square of about 1.5.
     """
     log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)

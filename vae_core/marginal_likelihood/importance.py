@@ -10,7 +10,12 @@ from torch.distributions import Distribution, MultivariateNormal
 from vae_core import hmc
 from vae_core.estimators import log_mean_exp
 from vae_core.log_joint import LatentVariableModel, log_joint_of
-from vae_core.marginal_likelihood.chains import fitted_normal, start_chains, transform_noise
+from vae_core.marginal_likelihood.chains import (
+    N_CANDIDATES,
+    fitted_normal,
+    start_chains,
+    transform_noise,
+)
 from vae_core.model import standard_normal_log_prob
 
 CHUNK_ROWS = 500  # (datapoint, sample) pairs at a time, so that activations stay in cache
@@ -23,7 +28,7 @@ def importance_sampling(
     n_samples: int = 5_000,
     *,
     proposal: str | Callable[[Tensor], Distribution] = "encoder",
-    n_candidates: int = 10_000,
+    n_candidates: int = N_CANDIDATES,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """log mean over z ~ q of p(x, z) / q(z) and its standard error, each (batch,), in nats.
