@@ -148,7 +148,7 @@ class DualAveraging(NamedTuple):
     log_step_average: Tensor  # (chains,) what burn-in ends with
     error_sum: Tensor  # (chains,) running mean of target - acceptance
     mu: Tensor  # (chains,) where log_step is pulled to
-    count: int
+    n_updates: int
 
 
 def dual_averaging_init(step_size: Tensor) -> DualAveraging:
@@ -171,7 +171,7 @@ def dual_averaging_update(
     gamma is larger than the source's 0.05, whose wide early swings leave a burn-in of some
     dozens of transitions with steps that are too small (acceptance 0.97 for a target of 0.9).
     """
-    count = state.count + 1
+    count = state.n_updates + 1
     weight = 1 / (count + t0)
     error_sum = (1 - weight) * state.error_sum + weight * (target_accept - acceptance_prob)
     log_step = state.mu - math.sqrt(count) / gamma * error_sum
@@ -240,6 +240,7 @@ def sample(
     """
     _check(log_prob, log_prob_and_grad, n_samples, n_burnin, n_leapfrog, target_accept)
     if log_prob_and_grad is None:
+        assert log_prob is not None  # or _check would have refused it
         log_prob_and_grad = autograd_log_prob_and_grad(log_prob)
     state = init(z0.detach(), log_prob_and_grad)
     if step_size is None:
@@ -272,7 +273,14 @@ def sample(
     return samples, SampleInfo(log_probs, accepted / n_samples, step_size, divergent, state)
 
 
-def _check(log_prob, log_prob_and_grad, n_samples, n_burnin, n_leapfrog, target_accept):
+def _check(
+    log_prob: Callable | None,
+    log_prob_and_grad: Callable | None,
+    n_samples: int,
+    n_burnin: int,
+    n_leapfrog: int,
+    target_accept: float,
+) -> None:
     if log_prob is None and log_prob_and_grad is None:
         raise ValueError("log_prob=None: give it or log_prob_and_grad")
     for name, value, least in [

@@ -8,10 +8,11 @@ that Monte Carlo EM may change between moves. Any other model goes through autog
 
 import copy
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from vae_core.model import LOG_2PI, MLP, VAE, standard_normal_log_prob
@@ -32,15 +33,24 @@ class LatentVariableModel(Protocol):
 
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x, z) in nats, (n,), for x (n, data_dim) and z (n, latent_dim)."""
+        ...
 
 
-def log_joint_of(model: LatentVariableModel, x: Tensor) -> "LogJoint | AutogradLogJoint":
+class EncodingModel(LatentVariableModel, Protocol):
+    """One with a recognition model, for starts and proposals from the encoder."""
+
+    def encode(self, x: Tensor) -> Distribution:
+        """q(z | x), a normal distribution."""
+        ...
+
+
+def log_joint_of(model: LatentVariableModel, x: Tensor) -> "AnyLogJoint":
     """log p(x, z) of a model at x (batch, data_dim), ready for :mod:`vae_core.hmc`.
 
     The closed form serves a plain :class:`~vae_core.model.VAE` only; a subclass, or a model whose
     decoder or methods were exchanged, is differentiated by autograd.
     """
-    if has_closed_form(model):
+    if isinstance(model, VAE) and has_closed_form(model):
         return LogJoint(decoder_layers(model), model.likelihood, x)
     return AutogradLogJoint(model, x)
 
@@ -74,13 +84,14 @@ class AutogradLogJoint:
         """The same density with another inverse temperature."""
         return AutogradLogJoint(self.model, self.x, beta)
 
-    def rows(self, index) -> "AutogradLogJoint":
+    def rows(self, index: Tensor | slice) -> "AutogradLogJoint":
         """The density of some rows of x."""
         return AutogradLogJoint(self.model, self.x[index], self.beta)
 
     def double(self) -> "AutogradLogJoint":
         """The same density in float64, of a copy of the model."""
-        return AutogradLogJoint(copy.deepcopy(self.model).double(), self.x.double(), self.beta)
+        model: Any = copy.deepcopy(self.model)  # a module, which a protocol cannot say
+        return AutogradLogJoint(model.double(), self.x.double(), self.beta)
 
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Log density (..., batch) and gradient (..., batch, latent_dim)."""
@@ -131,13 +142,14 @@ class LogJoint:
     def __init__(self, layers: Layers, likelihood: str, x: Tensor, beta: float = 1.0):
         self.layers, self.likelihood, self.x, self.beta = list(layers), likelihood, x, beta
         self.latent_dim = self.layers[0][0].shape[1]
-        self._projection = self._versions = None
+        self._projection: tuple[Tensor, Tensor] | None = None
+        self._versions: tuple[int, int] | None = None
 
     def _x_projected(self) -> tuple[Tensor, Tensor]:
         """x W (batch, hidden) and x b (batch,) of a Bernoulli head, kept until W or b change."""
         weight, bias = self.layers[-1]
         versions = weight._version, bias._version
-        if versions != self._versions:
+        if self._projection is None or versions != self._versions:
             self._projection, self._versions = (self.x @ weight, self.x @ bias), versions
         return self._projection
 
@@ -147,7 +159,7 @@ class LogJoint:
         other.beta = beta
         return other
 
-    def rows(self, index) -> "LogJoint":
+    def rows(self, index: Tensor | slice) -> "LogJoint":
         """The density of some rows of x."""
         return LogJoint(self.layers, self.likelihood, self.x[index], self.beta)
 
@@ -244,6 +256,9 @@ class LogJoint:
         if self.likelihood == "gaussian_sigmoid_mean":
             scaled = scaled * mean * (1 - mean)
         return torch.cat([scaled, d_log_var], dim=-1)
+
+
+AnyLogJoint = LogJoint | AutogradLogJoint
 
 
 def tanh_(x: Tensor) -> Tensor:

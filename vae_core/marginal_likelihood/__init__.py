@@ -8,6 +8,8 @@ truth only in the first case, which neither can tell from the second.
 """
 
 import inspect
+from collections.abc import Callable
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -30,13 +32,41 @@ __all__ = [
     "quadrature",
 ]
 
-METHODS = {
+METHODS: dict[str, Callable] = {
     "hmc_density": hmc_density,
     "importance_sampling": importance_sampling,
     "ais": annealed_importance_sampling,
     "quadrature": quadrature,
 }
 CHUNK_ROWS = 250  # datapoints at a time: their activations stay in the processor's cache
+
+
+@overload
+def log_marginal(
+    model: LatentVariableModel,
+    x: Tensor,
+    method: str = ...,
+    n_samples: int | None = ...,
+    *,
+    generator: torch.Generator | None = ...,
+    return_stderr: Literal[False] = ...,
+    progress: bool = ...,
+    **options: Any,
+) -> Tensor: ...
+
+
+@overload
+def log_marginal(
+    model: LatentVariableModel,
+    x: Tensor,
+    method: str = ...,
+    n_samples: int | None = ...,
+    *,
+    generator: torch.Generator | None = ...,
+    return_stderr: Literal[True],
+    progress: bool = ...,
+    **options: Any,
+) -> tuple[Tensor, Tensor]: ...
 
 
 @torch.no_grad()
@@ -49,7 +79,7 @@ def log_marginal(
     generator: torch.Generator | None = None,
     return_stderr: bool = False,
     progress: bool = True,
-    **options,
+    **options: Any,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """log p(x) of each datapoint in nats, (batch,), for x (batch, data_dim).
 
@@ -84,7 +114,7 @@ def log_marginal(
     return (estimate, stderr) if return_stderr else estimate
 
 
-def _method(method: str, options: dict):
+def _method(method: str, options: dict[str, Any]) -> Callable:
     if method not in METHODS:
         raise ValueError(f"method={method!r}: choose one of {', '.join(METHODS)}")
     known = list(inspect.signature(METHODS[method]).parameters)[2:]

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from vae_core import hmc
 from vae_core.estimators import log_mean_exp
-from vae_core.log_joint import LatentVariableModel, LogJoint, log_joint_of
+from vae_core.log_joint import AnyLogJoint, LatentVariableModel, log_joint_of
 from vae_core.marginal_likelihood.importance import log_mean_exp_stderr
 from vae_core.model import VAE
 
+Generator = torch.Generator | None
 N_PILOT = 2  # chains for each datapoint that only tune the step sizes
 
 
@@ -74,8 +75,7 @@ def bdmc(
     """Lower and upper bounds on log p(x) of n_points simulated from the model."""
     dtype = next(model.parameters()).dtype
     z_true = torch.randn(n_points, model.latent_dim, generator=generator, dtype=dtype)
-    draw = torch.rand if model.likelihood == "bernoulli" else torch.randn
-    noise = draw(n_points, model.data_dim, generator=generator, dtype=dtype)
+    noise = model.pixels.noise((n_points, model.data_dim), generator=generator, dtype=dtype)
     x = model.sample_given(z_true, noise)
     log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)
@@ -93,13 +93,19 @@ def sigmoid_schedule(n_temperatures: int, sharpness: float = 4.0) -> list[float]
     return ((s - s[0]) / (s[-1] - s[0])).tolist()
 
 
-def prior_draw(log_joint: LogJoint, n_chains: int, generator) -> Tensor:
+def prior_draw(log_joint: AnyLogJoint, n_chains: int, generator: torch.Generator | None) -> Tensor:
     """(n_chains, batch, latent_dim)."""
     shape = (n_chains, log_joint.x.shape[0], log_joint.latent_dim)
     return torch.randn(shape, generator=generator, dtype=log_joint.x.dtype)
 
 
-def tune_path(log_joint, betas, target_accept, n_leapfrog, generator) -> Path:
+def tune_path(
+    log_joint: AnyLogJoint,
+    betas: list[float],
+    target_accept: float,
+    n_leapfrog: int,
+    generator: Generator,
+) -> Path:
     """Step sizes from pilot chains whose step follows their acceptance down the schedule."""
     z = prior_draw(log_joint, N_PILOT, generator)
     log_step = z.new_zeros(z.shape[1])  # (batch,)
@@ -111,7 +117,13 @@ def tune_path(log_joint, betas, target_accept, n_leapfrog, generator) -> Path:
     return Path(betas, step_sizes)
 
 
-def anneal(log_joint, z, path, n_leapfrog, generator) -> tuple[Tensor, Tensor]:
+def anneal(
+    log_joint: AnyLogJoint,
+    z: Tensor,
+    path: Path,
+    n_leapfrog: int,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor]:
     """Forwards from z (chains, batch, latent_dim) at the prior: log weights (chains, batch), z."""
     log_weights = z.new_zeros(z.shape[:2])
     for before, beta, step_size in zip(path.betas, path.betas[1:], path.step_sizes, strict=False):
@@ -120,7 +132,13 @@ def anneal(log_joint, z, path, n_leapfrog, generator) -> tuple[Tensor, Tensor]:
     return log_weights, z
 
 
-def anneal_back(log_joint, z, path, n_leapfrog, generator) -> Tensor:
+def anneal_back(
+    log_joint: AnyLogJoint,
+    z: Tensor,
+    path: Path,
+    n_leapfrog: int,
+    generator: torch.Generator | None,
+) -> Tensor:
     """The reverse of :func:`anneal` from posterior samples z: log weights (chains, batch)."""
     log_weights = z.new_zeros(z.shape[:2])
     steps = list(zip(path.betas, path.betas[1:], path.step_sizes, strict=False))
@@ -130,7 +148,13 @@ def anneal_back(log_joint, z, path, n_leapfrog, generator) -> Tensor:
     return log_weights
 
 
-def move(log_joint, z, step_size, n_leapfrog, generator) -> tuple[Tensor, Tensor]:
+def move(
+    log_joint: AnyLogJoint,
+    z: Tensor,
+    step_size: Tensor,
+    n_leapfrog: int,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor]:
     """One HMC transition of chains (chains, batch, dim); mean acceptance of each datapoint."""
     flat = Flat(log_joint, z.shape)
     state = hmc.init(z.reshape(-1, z.shape[-1]), flat)
@@ -142,7 +166,7 @@ def move(log_joint, z, step_size, n_leapfrog, generator) -> tuple[Tensor, Tensor
 class Flat:
     """A log joint over (chains, batch, dim) seen as one over (chains * batch, dim)."""
 
-    def __init__(self, log_joint: LogJoint, shape: torch.Size):
+    def __init__(self, log_joint: AnyLogJoint, shape: torch.Size):
         self.log_joint, self.shape = log_joint, shape
 
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,12 @@
 """Where posterior chains start, and the normal distribution fitted to where they have been."""
 
+from typing import cast
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from vae_core.log_joint import LatentVariableModel, log_joint_of
+from vae_core.log_joint import EncodingModel, LatentVariableModel, log_joint_of
 
 CHAIN_STARTS = ("resampled", "encoder", "prior")
 N_CANDIDATES = 1_000
@@ -37,7 +39,7 @@ def start_chains(
         return torch.randn(shape, generator=generator, dtype=x.dtype)
     if start == "encoder":
         noise = torch.randn(shape, generator=generator, dtype=x.dtype)
-        return transform_noise(model.encode(x), noise)
+        return transform_noise(cast(EncodingModel, model).encode(x), noise)
     candidates = torch.randn(n_candidates, shape[1], generator=generator, dtype=x.dtype)
     probabilities = torch.softmax(log_joint_of(model, x).table(candidates).T, dim=-1)
     index = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)  # (batch,)

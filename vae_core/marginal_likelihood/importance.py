@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch.distributions import Distribution, MultivariateNormal
 
 from vae_core import hmc
 from vae_core.estimators import log_mean_exp
-from vae_core.log_joint import LatentVariableModel, log_joint_of
+from vae_core.log_joint import EncodingModel, LatentVariableModel, log_joint_of
 from vae_core.marginal_likelihood.chains import (
     N_CANDIDATES,
     fitted_normal,
@@ -60,11 +61,17 @@ def importance_sampling(
     return log_mean_exp(log_weights), log_mean_exp_stderr(log_weights)
 
 
-def _proposal(model, x, proposal, n_candidates, generator) -> Distribution:
-    if callable(proposal):
+def _proposal(
+    model: LatentVariableModel,
+    x: Tensor,
+    proposal: str | Callable[[Tensor], Distribution],
+    n_candidates: int,
+    generator: torch.Generator | None,
+) -> Distribution:
+    if not isinstance(proposal, str):
         return proposal(x)
     if proposal == "encoder":
-        return model.encode(x)
+        return cast(EncodingModel, model).encode(x)
     if proposal == "hmc":
         return fitted_proposal(model, x, n_candidates=n_candidates, generator=generator)
     raise ValueError(f"proposal={proposal!r}: 'encoder', 'hmc' or a function of x is needed")

@@ -157,7 +157,7 @@ def add_up(log_mass: Tensor, index: Tensor, left_out: Tensor) -> tuple[Tensor, T
     In fewer dimensions the halves are sparser yet, so this is more than the error.
     """
     is_black = index.sum(-1) % 2 == 0
-    halves = [torch.logsumexp(log_mass[half], 0) + math.log(2) for half in (is_black, ~is_black)]
-    halves = torch.logaddexp(torch.stack(halves), left_out)
+    masses = [torch.logsumexp(log_mass[half], 0) + math.log(2) for half in (is_black, ~is_black)]
+    halves = torch.logaddexp(torch.stack(masses), left_out)
     total = torch.logaddexp(torch.logsumexp(log_mass, 0), left_out)
     return total, (halves - total).abs().max() ** (4 / 3)

@@ -1,11 +1,14 @@
 """Curves between their evaluations: linear in the logarithm of the sample count."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 NO_GAP = (np.inf, np.inf)
 
 
-def interpolate_log(samples, values, at, max_gap: tuple[float, float] = NO_GAP) -> np.ndarray:
+def interpolate_log(
+    samples: ArrayLike, values: ArrayLike, at: ArrayLike, max_gap: tuple[float, float] = NO_GAP
+) -> np.ndarray:
     """Values at sample counts `at`, linear in log samples; nan outside the curve and in its gaps.
 
     A gap is a piece that is longer than `max_gap` in log samples and in value both. Vertices

@@ -66,14 +66,14 @@ def weights_sha256(tensors: dict[str, torch.Tensor]) -> str:
     for name in sorted(tensors):
         half = tensors[name].detach().to(torch.float16).contiguous()
         digest.update(f"{name} {tuple(half.shape)}".encode())
-        digest.update(half.numpy())
+        digest.update(half.numpy().data)
     return digest.hexdigest()
 
 
 class Provenance:
     """Takes the source's hash when a run starts, the rest when it ends."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._source = {"source_sha256": source_sha256(), "git_commit": git_commit()}
 
     def record(self, data: Dataset, wall_seconds: float) -> dict:

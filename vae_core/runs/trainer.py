@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +111,7 @@ class Trainer:
         self.images = Images(data.train_bytes, data.levels)
         self.per_step = self.algorithm.samples_per_step(self.settings, self.images.n)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.model = build_model(config, self.generator) if model is None else model
+        self.model: Any = build_model(config, self.generator) if model is None else model
         given = self.model, self.images, self.settings
         self.state = self.algorithm.init(*given, self.generator)
         self.update = self._make_update()
@@ -163,15 +164,17 @@ class Trainer:
             row["train_bound_minibatch"] = self.recent[0] / self.recent[1]
         if self.config.log_marginal:
             for split, pixels in splits.items():
-                row[f"{split}_log_marginal"] = self._log_marginal(pixels, generator)
+                row[f"{split}_log_marginal"] = self._log_marginal(
+                    self.config.log_marginal, pixels, generator
+                )
         check_row(self, row)
         return dict.fromkeys(COLUMNS, math.nan) | row
 
-    def _log_marginal(self, pixels: Tensor, generator: torch.Generator) -> float:
+    def _log_marginal(self, method: str, pixels: Tensor, generator: torch.Generator) -> float:
         from vae_core.marginal_likelihood import log_marginal
 
         x = pixels[:LOG_MARGINAL_POINTS].to(torch.float32) / self.data.levels
-        method, n_samples = self.config.log_marginal, LOG_MARGINAL_SAMPLES
+        n_samples = LOG_MARGINAL_SAMPLES
         estimate = log_marginal(
             self.model, x, method, n_samples, generator=generator, progress=False
         )
