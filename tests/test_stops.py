@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -293,14 +293,16 @@ def test_a_run_comes_back_from_elsewhere_as_its_files(forkserver, empty_referenc
     """A worker with a store of its own: nothing but the result is shared."""
     elsewhere = tmp_path / "elsewhere"
     settings = {"VAE_CORE_CACHE": str(elsewhere), "VAE_CORE_REFERENCE": str(empty_reference)}
-    from concurrent.futures import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(1, forkserver, os.environ.update, (settings,)) as executor:
+    with ProcessPoolExecutor(1, forkserver, set_environment, (settings,)) as executor:
         (run,) = sweep([config(n_samples=500)], executor=executor)
     assert run.path.parent == runs.cache_dir() / "runs"
     there = elsewhere / "runs" / run.key
     for name in ("run.json", "model.safetensors"):
         assert (run.path / name).read_bytes() == (there / name).read_bytes()
+
+
+def set_environment(settings):
+    os.environ.update(settings)
 
 
 def test_files_of_another_run_are_not_stored():

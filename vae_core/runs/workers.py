@@ -4,7 +4,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from vae_core.runs.config import RunConfig
 from vae_core.runs.store import Run, get_or_run
 
+SECONDS_TO_CHECKPOINT = 5.0
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -30,7 +32,7 @@ class Workers:
 
     def submit(self, function, *arguments):
         """As ``Executor.submit``."""
-        future = self.pool.submit(function, *arguments)
+        future = self.pool.submit(_while_awaited, function, *arguments)
         self._processes |= {child.pid: child for child in multiprocessing.active_children()}
         return future
 
@@ -77,17 +79,24 @@ def _start(slots, started, lock) -> None:
 def _stop_with_parent() -> None:
     """Once the parent is gone, however it ended, asks this worker to checkpoint and stop.
 
-    Idle, it ends at once; in a run, ``train`` ends it after the checkpoint.
+    Idle, it ends at once; in a run, after the checkpoint, or without one if its step is long.
     """
     multiprocessing.parent_process().join()
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(SECONDS_TO_CHECKPOINT)
+    os._exit(1)  # writing is atomic, so that this is safe at any moment
 
 
-def train(config: RunConfig, progress: bool) -> Run:
-    """``get_or_run`` in a worker, which ends here if nobody waits for the result any more."""
-    _start.started.put((os.getpid(), config.key))
+def _while_awaited(function: Callable, *arguments):
+    """Calls the function; the worker ends here if nobody waits for the result any more."""
     try:
-        return get_or_run(config, progress=progress, position=_start.slot)
+        return function(*arguments)
     finally:
         if not multiprocessing.parent_process().is_alive():
             os._exit(1)  # the pool's own loop would wait for ever
+
+
+def train(config: RunConfig, progress: bool) -> Run:
+    """``get_or_run`` in a worker, which tells the sweep what it trains."""
+    _start.started.put((os.getpid(), config.key))
+    return get_or_run(config, progress=progress, position=_start.slot)
