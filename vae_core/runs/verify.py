@@ -1,4 +1,4 @@
-"""Re-derives stored runs: checks the record, trains the first part, evaluates the end again."""
+"""Re-derives stored runs: the record is checked, the first part and the end are computed again."""
 
 import math
 import warnings

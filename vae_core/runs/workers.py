@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from vae_core.runs.config import RunConfig
 from vae_core.runs.store import Run, get_or_run
 
+SECONDS_TO_CHECKPOINT = 5.0
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -31,7 +33,7 @@ class Workers:
 
     def submit(self, function: Callable, *arguments: Any) -> Future:
         """As ``Executor.submit``."""
-        future = self.pool.submit(function, *arguments)
+        future = self.pool.submit(_while_awaited, function, *arguments)
         for child in multiprocessing.active_children():
             self._processes[child.pid or 0] = child
         return future
@@ -88,17 +90,24 @@ def _parent() -> multiprocessing.process.BaseProcess:
 def _stop_with_parent() -> None:
     """Once the parent is gone, however it ended, asks this worker to checkpoint and stop.
 
-    Idle, it ends at once; in a run, ``train`` ends it after the checkpoint.
+    Idle, it ends at once; in a run, after the checkpoint, or without one if its step is long.
     """
     _parent().join()
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(SECONDS_TO_CHECKPOINT)
+    os._exit(1)  # writing is atomic, so that this is safe at any moment
 
 
-def train(config: RunConfig, progress: bool) -> Run:
-    """``get_or_run`` in a worker, which ends here if nobody waits for the result any more."""
-    HERE["started"].put((os.getpid(), config.key))
+def _while_awaited(function: Callable, *arguments: Any) -> Any:
+    """Calls the function; the worker ends here if nobody waits for the result any more."""
     try:
-        return get_or_run(config, progress=progress, position=HERE["slot"])
+        return function(*arguments)
     finally:
         if not _parent().is_alive():
             os._exit(1)  # the pool's own loop would wait for ever
+
+
+def train(config: RunConfig, progress: bool) -> Run:
+    """``get_or_run`` in a worker, which tells the sweep what it trains."""
+    HERE["started"].put((os.getpid(), config.key))
+    return get_or_run(config, progress=progress, position=HERE["slot"])
