@@ -1,4 +1,4 @@
-"""The wheel, installed apart from the repository: the command, a run, a figure, the paper's curves."""
+"""The wheel, installed apart from the repository: command, run, figure, the paper's curves."""
 
 import os
 import subprocess
