@@ -1,5 +1,6 @@
 # make book               the whole book, from PARAMS=book/params/paper.yaml, to _build/html/index.html
 # make test               lint, tests, every notebook (nbval and papermill), a strict build, the built site
+# make verify             committed runs against the code: their first rows, and their weights
 # make refresh            executes the notebooks in place with their defaults, as they are committed
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
 # make mutants            is each line of the package held by a test? an hour or so on two cores
@@ -23,7 +24,7 @@ NBVAL := $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: book pdf test lint unit notebooks smoke site refresh mutants serve lock clean
+.PHONY: book pdf test lint unit notebooks verify smoke site refresh mutants serve lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -48,6 +49,9 @@ unit: $(STAMP)
 # a figure whose run is not committed fails instead of training for an hour.
 notebooks: $(STAMP)
 	VAE_CORE_TRAIN=never VAE_CORE_CACHE=$(CURDIR)/_build/cache $(NBVAL) book
+
+verify: $(STAMP)
+	$(BIN)/vae-core verify --quick --jobs 2
 
 smoke: $(STAMP)
 	$(BIN)/python -m pytest -m notebooks

@@ -330,4 +330,4 @@ def test_data_status_and_fetch(tmp_path):
         ["digits", "embedded"],
     ]
     assert call("data", "fetch", "digits").startswith("0 files verified")
-    assert "'minst' is not known" in call("data", "fetch", "minst", status=2)
+    assert "did you mean 'mnist'?" in call("data", "fetch", "minst", status=2)

@@ -15,7 +15,6 @@ from vae_book._pairs import PAIRS, PairsCommand, RunCommand
 
 INTERRUPTED = 130
 BAD_INPUT = 2
-LONG = 600  # seconds of training that are not begun unasked
 
 
 class BadInput(click.ClickException):
@@ -112,7 +111,7 @@ def run(
     A setting may be given as -p latent_dim=5, -p latent_dim 5 or --latent-dim 5. A run that was
     stopped goes on from its last checkpoint.
     """
-    from vae_book.settings import described, read_settings
+    from vae_book.settings import ask_before_long_training, described, read_settings
     from vae_core.runs import find_run, get_or_run
 
     if list_only:
@@ -123,7 +122,7 @@ def run(
     weights = retrain is not None
     config = read_settings(pairs) if retrain is None else _stored([retrain])[0].config
     if not train and find_run(config, weights=weights) is None:
-        _ask_before_long_training(config)
+        ask_before_long_training(config)
     finished = get_or_run(config, weights=weights, progress=not quiet)
     click.echo(_summary(finished))
     click.echo(finished.path)
@@ -159,8 +158,10 @@ def sweep(file: Path, jobs: int, dry_run: bool, quiet: bool) -> None:
 @click.option(
     "--fraction", default=0.01, show_default=True, help="How much of each run is trained again."
 )
+@click.option("--quick", is_flag=True, help="Only the first rows, and the weights.")
+@click.option("--jobs", "-j", default=1, show_default=True, help="Runs side by side.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def verify(keys: tuple[str, ...], fraction: float, quiet: bool) -> None:
+def verify(keys: tuple[str, ...], fraction: float, quick: bool, jobs: int, quiet: bool) -> None:
     """Train the first part of stored runs again and compare it with their curves.
 
     KEYS are those of `vae-core runs`; default: every run under book/reference. The exit status is
@@ -168,16 +169,21 @@ def verify(keys: tuple[str, ...], fraction: float, quiet: bool) -> None:
     """
     from vae_core.runs import all_runs, reference_dir
     from vae_core.runs.verify import verify as verify_run
+    from vae_core.runs.verify import verify_all
 
     reference = reference_dir().resolve()
     chosen = _stored(keys) or [r for r in all_runs() if r.path.resolve().parent == reference]
     if not chosen:
         raise ValueError(f"there are no runs in {reference}; name some of `vae-core runs`")
-    verdicts = []
-    for stored in chosen:
-        verdicts.append(verify_run(stored, fraction, progress=not quiet))
-        click.echo(str(verdicts[-1]))
-    if not all(verdict.ok for verdict in verdicts):
+    if jobs > 1:
+        found = verify_all([r.path for r in chosen], fraction, quick=quick, jobs=jobs)
+    else:
+        found = (verify_run(r, fraction, quick=quick, progress=not quiet) for r in chosen)
+    follows = True
+    for verdict in found:
+        click.echo(str(verdict))
+        follows = follows and verdict.ok
+    if not follows:
         sys.exit(1)
 
 
@@ -266,19 +272,6 @@ def _stored(keys: tuple[str, ...] | list[str]) -> list[Any]:
         if key not in stored:
             raise ValueError(f"no stored run has the key {key!r}; {nearest(key, stored)}")
     return [stored[key] for key in keys]
-
-
-def _ask_before_long_training(config: Any) -> None:
-    """Goes on after a yes; without a terminal to ask at, training that takes long is refused."""
-    from vae_book.settings import in_words, training_seconds
-
-    seconds = training_seconds(config)
-    if seconds < LONG:
-        return
-    told = f"{config.key} is not stored; training it takes about {in_words(seconds)}"
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{told}: say --train to train it")
-    click.confirm(f"{told}. Train it now?", abort=True, err=True)
 
 
 def _summary(finished: Any) -> str:

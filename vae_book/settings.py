@@ -1,11 +1,15 @@
 """The settings of a run as a user writes them, and what a run of that length costs."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+import click
 
 from vae_book.params import ParameterError, parse_pair, parse_yaml
 from vae_core.runs.config import RunConfig
 
+LONG = 600  # seconds of training that are not begun unasked
 PRODUCTS_PER_SECOND = 1e10  # parameters x samples, on one core of the machine of the stored runs
 SECONDS_PER_STEP = 5e-4  # of a small network, whatever its size
 
@@ -55,3 +59,14 @@ def in_words(seconds: float) -> str:
             count = round(seconds / size)
             return f"{count:,} {unit}" + ("s" if count > 1 else "")
     return "a second"
+
+
+def ask_before_long_training(config: RunConfig) -> None:
+    """Returns after a yes; without a terminal to ask at, training that takes long is refused."""
+    seconds = training_seconds(config)
+    if seconds < LONG:
+        return
+    told = f"{config.key} is not stored; training it takes about {in_words(seconds)}"
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{told}: say --train to train it")
+    click.confirm(f"{told}. Train it now?", abort=True, err=True)

@@ -3,14 +3,13 @@
 import csv
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
+from vae_book.resources import paper_curves
 from vae_core.data import DATASETS
 from vae_core.runs.interpolate import interpolate_log
 
-FOLDER = Path(__file__).resolve().parents[2] / "book" / "paper"
 # The printed axes: (smallest x, largest x), (smallest y, largest y).
 FIG2_AXES = {
     "mnist": ((1e5, 2.5e8), (-150.0, -90.0)),
@@ -46,12 +45,7 @@ class PaperCurve:
 
 @cache
 def _read(name: str, n_key_fields: int) -> dict[tuple[str, ...], np.ndarray]:
-    path = FOLDER / name
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing: the paper's curves are part of the repository, "
-            "so install vae_core from a checkout (pip install -e .)"
-        )
+    path = paper_curves() / name
     curves: dict[tuple[str, ...], list] = {}
     with open(path, newline="") as file:
         for row in list(csv.reader(file))[1:]:
