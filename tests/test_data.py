@@ -13,6 +13,7 @@ import torch
 from scipy.io import savemat
 from sklearn.datasets import load_digits
 
+from vae_core import RunConfig, find_run, get_or_run
 from vae_core.data import DATASETS, DataCorrupt, DataNotFound, load_dataset, readers
 from vae_core.data import load as data
 from vae_core.data.files import Content, content_of
@@ -338,6 +339,95 @@ def test_a_damaged_file_is_not_ok_and_a_missing_one_is(mnist, freyface, folder):
     assert all(line.ok for line in data.status())
     (folder / "MNIST/raw/t10k-images-idx3-ubyte.gz").write_bytes(b"")
     assert [line.ok for line in data.status()].count(False) == 1
+
+
+# Data sets of one's own
+
+
+def bars(n, seed=0):
+    """(n, 12) floats in [0, 1]."""
+    return np.random.RandomState(seed).random_sample((n, 12)).astype(np.float32)
+
+
+def npz(path, **arrays):
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def test_an_array_of_ones_own_is_read_as_it_is(tmp_path):
+    name = npz(
+        tmp_path / "my bars.npz",
+        train=bars(9),
+        test=bars(4, 1),
+        train_labels=np.arange(9),
+        image_shape=np.array([3, 4]),
+    )
+    ds = load_dataset(name)
+    assert ds.name == "my_bars" and ds.image_shape == (3, 4) and ds.levels == 1
+    assert np.array_equal(ds.train.numpy(), bars(9)) and np.array_equal(ds.test, bars(4, 1))
+    assert ds.train_labels.tolist() == list(range(9)) and ds.test_labels is None
+    assert len(load_dataset(name, n_train=5).train) == 5
+    assert set(load_dataset(name, binarize=True).train.unique().tolist()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize(("high", "levels"), [(256, 255), (2, 1)])
+def test_bytes_of_ones_own_are_levels_of_255_or_binary(tmp_path, high, levels):
+    images = np.random.RandomState(0).randint(0, high, (6, 4, 4), dtype=np.uint8)
+    ds = load_dataset(npz(tmp_path / "x.npz", train=images, test=images))
+    assert ds.image_shape == (4, 4) and ds.levels == levels
+    assert np.array_equal(ds.train_bytes.numpy(), images.reshape(6, 16))
+
+
+def test_a_run_on_ones_own_data_is_named_by_its_content(tmp_path, empty_reference):
+    arrays = {"train": bars(30), "test": bars(10, 1)}
+    (tmp_path / "moved").mkdir()
+    first, moved, other = (
+        npz(tmp_path / name, **arrays | change)
+        for name, change in [("a.npz", {}), ("moved/a.npz", {}), ("b.npz", {"test": bars(10, 2)})]
+    )
+    settings = {"latent_dim": 2, "hidden": (4,), "n_samples": 500, "batch_size": 10}
+    config = RunConfig(dataset=first, **settings)
+    assert config.key.startswith("a-aevb-z2-s0-") and config.n_train == 30
+    assert RunConfig(dataset=moved, **settings).key == config.key
+    assert RunConfig(dataset=other, **settings).key.split("-")[-1] != config.key.split("-")[-1]
+    run = get_or_run(config, progress=False)
+    assert RunConfig(**run.config.model_dump()) == config
+    (tmp_path / "a.npz").unlink()
+    assert find_run(RunConfig(dataset=moved, **settings)).path == run.path
+    npz(tmp_path / "moved/a.npz", **arrays | {"test": bars(10, 3)})
+    with pytest.raises(ValueError, match="the file has changed"):
+        RunConfig(**run.config.model_dump() | {"dataset": moved})
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"train": bars(3)}, "no array 'test'"),
+        ({"train": bars(3), "test": bars(0)}, r"test has the shape \(0, 12\)"),
+        ({"train": bars(3), "test": bars(3)[0]}, r"test has the shape \(12,\)"),
+        ({"train": 2 * bars(3), "test": bars(3)}, r"values from .*: scale them to \[0, 1\]"),
+        ({"train": bars(3) * np.nan, "test": bars(3)}, "NaN or infinite"),
+        ({"train": bars(3).astype(int), "test": bars(3)}, "train is of int64: give uint8"),
+        ({"train": bars(3), "test": bars(3)[:, :5]}, "make them alike"),
+        ({"train": bars(3), "test": bars(3), "lables": bars(3)}, "unknown array 'lables'"),
+        ({"train": bars(3), "test": bars(3), "image_shape": [5, 5]}, "does not fit rows of 12"),
+        ({"train": bars(3), "test": bars(3), "test_labels": [1]}, "give 3 whole numbers"),
+        ({"train": np.array([None]), "test": bars(3)}, "cannot be read as an .npz file"),
+    ],
+)
+def test_bad_arrays_are_refused_in_one_line(tmp_path, arrays, message):
+    with pytest.raises(DataCorrupt, match=message) as error:
+        load_dataset(npz(tmp_path / "x.npz", **arrays))
+    assert "\n" not in str(error.value) and "x.npz" in str(error.value)
+
+
+@pytest.mark.parametrize("raw", [b"", b"PK", bytes(100), b"x" * 1000])
+def test_a_file_that_is_no_npz_is_refused(tmp_path, raw):
+    (tmp_path / "x.npz").write_bytes(raw)
+    with pytest.raises(ValueError, match="cannot be read as an .npz file: it is no archive"):
+        RunConfig(dataset=tmp_path / "x.npz")
+    with pytest.raises(DataNotFound, match="there is no such file"):
+        RunConfig(dataset=str(tmp_path / "y.npz"))
 
 
 def test_a_data_set_without_a_reader_is_an_error(monkeypatch):

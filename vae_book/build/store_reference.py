@@ -15,7 +15,9 @@ import yaml
 from safetensors.torch import load_file
 
 from vae_core.runs import cache_dir, reference_dir
+from vae_core._atomic import write_text
 from vae_core.runs.checkpoint import write_tensors
+from vae_core.runs.checks import SUMS, sha256_sums
 from vae_core.runs.sweep import configs_of
 
 
@@ -23,6 +25,8 @@ def copy_run(source: Path, target: Path, *, weights: bool) -> int:
     """Copies one run; returns its size in bytes."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "run.json", target / "run.json")
+    if (source / "metrics.json").exists():
+        shutil.copyfile(source / "metrics.json", target / "metrics.json")
     stored = target / "model.safetensors"
     stored.unlink(missing_ok=True)
     if weights:
@@ -44,6 +48,7 @@ def main(sweep_file: Path, weights: tuple[str, ...]) -> None:
             click.echo(f"{config.key}: {size / 1e6:.2f} MB")
         elif not (reference_dir() / config.key / "run.json").exists():
             click.echo(f"{config.key}: not trained yet")
+    write_text(reference_dir() / SUMS, sha256_sums(reference_dir()))
 
 
 if __name__ == "__main__":

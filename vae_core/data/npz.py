@@ -73,6 +73,8 @@ def read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[int, int]]:
         DataCorrupt: as `npz_spec`.
     """
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is no archive; numpy.savez makes one")
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except UNREADABLE as error:
