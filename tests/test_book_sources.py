@@ -118,7 +118,7 @@ def test_every_drawing_is_stored_whole(path):
 
 
 # What is trained or timed while a page is made differs from one machine to the next.
-MAY_DIFFER = {"live", "method/autoencoder", "method/estimators", "method/rivals"}
+MAY_DIFFER = {"live", "train", "method/autoencoder", "method/estimators", "method/rivals"}
 MAY_DIFFER |= {"reproducibility/status", "figures/fig3_marginal_likelihood"}
 
 
@@ -129,7 +129,7 @@ def test_few_cells_are_left_out_of_the_comparison():
         for cell in code_cells(path)
         if "nbval-ignore-output" in tags(cell)
     ]
-    assert len(ignored) <= 15
+    assert len(ignored) <= 20
     assert set(ignored) <= MAY_DIFFER
 
 

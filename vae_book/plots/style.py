@@ -229,12 +229,12 @@ def png_panel(title: str, pixels: np.ndarray, alt: str, *, zoom: int = 1) -> Pan
 def _compose(figure: Figure, width: int) -> str:
     """One SVG document of the figure's legend and panels in rows."""
     cell, top = width / figure.columns, 30 if figure.legend else 4
-    parts, column = [], 0
-    for i, (label, color, split) in enumerate(figure.legend):
+    parts, column, x = [], 0, 10.0
+    for label, color, split in figure.legend:
         swatch = _swatch(color, split).replace("<svg", '<svg width="30" height="12" y="6"')
-        x = 10 + i * (width - 20) / len(figure.legend)
         parts.append(f'<g transform="translate({x:.0f} 0)">{swatch}')
         parts.append(f'<text x="36" y="16">{escape(label)}</text></g>')
+        x += 48 + 6.7 * len(label)  # of a letter in 13 px, on average
     for panel in [*figure.panels, ""]:
         if isinstance(panel, str):
             top, column = top + (cell * 1.0 if column else 0), 0
