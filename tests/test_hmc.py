@@ -273,19 +273,6 @@ def test_given_momentum_is_used():
     torch.testing.assert_close(moved.position, 0.01 * momentum)
 
 
-def test_diagnostics_tell_mixing_from_drift():
-    independent = torch.randn(400, 4, 2, generator=seeded())
-    drifting = independent + torch.linspace(0, 6, 400)[:, None, None]
-    good = hmc.diagnostics(independent, same_target=True)
-    assert good["ess"].shape == (2,)
-    assert (good["ess"] > 1200).all()
-    assert (good["r_hat"] < 1.02).all()
-    each = hmc.diagnostics(drifting, same_target=False)
-    assert each["r_hat"].shape == (4, 2)
-    assert (each["r_hat"] > 1.5).all()
-    assert (each["ess"] < 50).all()
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -2,6 +2,7 @@
 
 import math
 
+import arviz
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from vae_core.data import load_dataset
 from vae_core.linear_gaussian import exact_log_marginal
 from vae_core.log_joint import AutogradLogJoint, LogJoint, log_joint_of
 from vae_core.marginal_likelihood import annealed, bdmc, log_marginal
+from vae_core.marginal_likelihood.appendix_d import autocorrelation_time
 from vae_core.model import VAE, bernoulli_log_prob, standard_normal_log_prob
 from vae_core.runs.config import RunConfig
 from vae_core.runs.trainer import Trainer
@@ -163,6 +165,18 @@ def test_errors_have_their_signs():
     )
     assert few.mean() < -3 * few.std() / math.sqrt(len(x))
     assert appendix_d.mean() > 3 * appendix_d.std() / math.sqrt(len(x))
+
+
+def test_the_autocorrelation_time_is_known_for_an_autoregression_and_to_arviz():
+    noise = torch.randn(400, 300, generator=seeded(), dtype=torch.float64)
+    chains = [noise[0]]
+    for row in noise[1:]:
+        chains.append(0.6 * chains[-1] + 0.8 * row)
+    values = torch.stack(chains)  # (400, 300)
+    time = autocorrelation_time(values)
+    assert time == pytest.approx((1 + 0.6) / (1 - 0.6), rel=0.06)
+    effective = arviz.ess(values.T.numpy(), method="mean")
+    assert time == pytest.approx(values.numel() / effective, rel=0.1)
 
 
 @pytest.mark.parametrize("method", ESTIMATORS)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +18,6 @@ __all__ = [
     "HMCState",
     "SampleInfo",
     "autograd_log_prob_and_grad",
-    "diagnostics",
     "dual_averaging_init",
     "dual_averaging_update",
     "init",
@@ -292,23 +290,3 @@ def _check(
             raise ValueError(f"{name}={value}: it must be at least {least}")
     if not 0 < target_accept < 1:
         raise ValueError(f"target_accept={target_accept}: it must lie between 0 and 1")
-
-
-def diagnostics(samples: Tensor, *, same_target: bool) -> dict[str, Tensor]:
-    """Bulk effective sample size and split R-hat by ArviZ, from samples (n_samples, chains, dim).
-
-    same_target: all chains sample one density, so they are pooled: each result is (dim,).
-    Otherwise each chain stands alone and is compared with itself: each result is (chains, dim).
-    """
-    import arviz
-
-    draws = samples.double().numpy()  # (n_samples, chains, dim)
-    half = draws.shape[0] // 2
-    halves = np.stack([draws[:half], draws[half : 2 * half]])  # ArviZ asks for two chains
-    whole = draws.swapaxes(0, 1) if same_target else draws[None]  # (chains | 1, n_samples, ...)
-    ess = arviz.ess(arviz.convert_to_dataset({"z": whole}))
-    if same_target:
-        r_hat = arviz.rhat(arviz.convert_to_dataset({"z": whole}), method="split")
-    else:
-        r_hat = arviz.rhat(arviz.convert_to_dataset({"z": halves}), method="identity")
-    return {name: torch.from_numpy(d["z"].values) for name, d in [("ess", ess), ("r_hat", r_hat)]}
