@@ -282,7 +282,8 @@ def test_the_bound_rises_in_the_browser_as_it_did_in_the_stored_run(engine):
 
 
 def test_the_asset_holds_the_split_of_vae_core_and_the_stored_curve():
-    assert export_digits.ASSET.read_text() == export_digits.script()
+    again = "python -m vae_book.build.export_digits writes it anew"
+    assert export_digits.ASSET.read_text() == export_digits.script(), again
     content = json.loads(export_digits.script().split(" = ", 1)[1].rstrip(";\n"))
     assert content["stored"]["samples"][-1] == export_digits.stored_run().config.n_samples
 
