@@ -157,7 +157,7 @@
         </svg>${label}</span>`;
       this.part("legend").innerHTML = algorithms.flatMap((name) => ["train", "test"].map((split) =>
         swatch(views.COLORS[name], split, `${NAMES[name]}, ${split}`))).join("")
-        + swatch(views.COLORS.paper, "test", "stored run, test")
+        + swatch(views.COLORS.stored, "test", "stored run, test")
         + (this.last.length ? "<span>faint: before the last reset</span>" : "");
     }
 
@@ -203,7 +203,7 @@
     /* Its first row, after one step, is far before the second. */
     stored() {
       const [samples, values] = [digits.stored.samples, digits.stored.test_bound].map((c) => c.slice(1));
-      return { samples, values, color: views.COLORS.paper, split: "test" };
+      return { samples, values, color: views.COLORS.stored, split: "test" };
     }
 
     lines() {

@@ -4,7 +4,7 @@
 (globalThis.vaePlay ??= {}).views = (function () {
   "use strict";
 
-  const COLORS = { aevb: "#0072B2", wake_sleep: "#D55E00", paper: "#8c8c8c" }; // as in the plots
+  const COLORS = { aevb: "#0072B2", wake_sleep: "#D55E00", stored: "#8c8c8c" }; // as in the plots
   const CLASS_COLORS = ["#CC6677", "#5B4FC9", "#C9B04A", "#117733", "#56B4E9",
     "#B0356F", "#44AA99", "#999933", "#AA4499", "#8c8c8c"];
   const DASHES = { train: "", test: "6 3" };
