@@ -32,7 +32,8 @@ class Verdict:
         unit: what a case is ("curves", "seeds").
         missing: cases of the paper for which no run is stored.
         samples: the sample counts at which the cases are judged.
-        paper, ours: the value in the paper and here, with a unit.
+        paper: the value in the paper, with a unit.
+        ours: the value here.
         difference: how far apart they are.
         fitted: what was chosen by looking at the paper's own curves.
     """

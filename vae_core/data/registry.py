@@ -22,7 +22,8 @@ class DatasetSpec:
         prior_sd: default of `RunConfig`; None is no prior.
         files: what has to be in the data folder; empty where the data come with a package.
         fixed_split: whether the publisher defines which images are the test set.
-        path, sha256: a data set of one's own, its `.npz` file and the hash of that.
+        path: the `.npz` file of a data set of one's own.
+        sha256: the hash of that file.
     """
 
     name: str

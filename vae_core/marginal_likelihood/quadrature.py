@@ -37,7 +37,7 @@ def quadrature(
 
     Args:
         n_samples: points at which the density of one datapoint may be evaluated at most.
-        tolerance: cells are cut until the error, see :func:`add_up`, is below this, in nats.
+        tolerance: cells are cut until the error, see ``add_up``, is below this, in nats.
         generator: not used; all methods take one.
 
     Raises:

@@ -59,7 +59,7 @@ def fit(
         settings: any other field of RunConfig, such as hidden=(200,) or step_size=0.02.
 
     Returns:
-        The model and its curve: bounds in nats per datapoint against ``samples``.
+        The model and its curve, with bounds in nats per datapoint against ``samples``.
 
     Raises:
         ValueError: names the argument, its value and the remedy, before any training.

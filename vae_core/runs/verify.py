@@ -32,8 +32,10 @@ class Verification:
     """What was found of one run.
 
     Attributes:
-        n_rows, samples: how much of the curve was trained again.
-        difference, allowed: the largest difference of any column there, in nats, and its limit.
+        n_rows: how many rows of the curve were trained again.
+        samples: the sample count of the last of them.
+        difference: the largest difference of any column there, in nats.
+        allowed: its limit.
         at_end: the largest difference of the last row to the one that the weights give; nan where
             the run has no weights.
         problems: what else is wrong, a line each.
