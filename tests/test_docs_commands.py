@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 import yaml
 
@@ -46,6 +47,14 @@ def commands(program):
     return [line[1:] for line in words if line and line[0] == program]
 
 
+@pytest.fixture
+def with_own_data(tmp_path):
+    """Words of a command with a file where a page names one that its example has written."""
+    images = np.random.default_rng(0).random((200, 64), dtype=np.float32)
+    np.savez(tmp_path / "own.npz", train=images[:150], test=images[150:])
+    return lambda args: [re.sub(r"\w+\.npz", str(tmp_path / "own.npz"), word) for word in args]
+
+
 @pytest.fixture(autouse=True)
 def at_the_top(monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -58,8 +67,8 @@ def test_only_known_programs_are_called():
 
 
 @pytest.mark.parametrize("args", commands("vae-core"), ids=" ".join)
-def test_vae_core_command_parses(args):
-    command, words = cli, list(args)
+def test_vae_core_command_parses(args, with_own_data):
+    command, words = cli, with_own_data(args)
     while isinstance(command, click.Group):
         command = command.commands[words.pop(0)]
     context = command.make_context(command.name, words)
@@ -68,9 +77,9 @@ def test_vae_core_command_parses(args):
 
 
 @pytest.mark.parametrize("args", commands("vae-core"), ids=" ".join)
-def test_vae_core_parameters_are_declared(args):
+def test_vae_core_parameters_are_declared(args, with_own_data):
     if args[0] == "execute":
-        context = cli.commands["execute"].make_context("execute", list(args[1:]))
+        context = cli.commands["execute"].make_context("execute", with_own_data(args[1:]))
         notebook = find_notebook(context.params["notebook"])
         values = read_values(notebook, context.params["pairs"])
         assert check_values(notebook, values) == values
