@@ -84,7 +84,7 @@ def schedule(config: RunConfig) -> Iterator[int]:
     exponents = range(math.ceil(math.log10(end) * config.evals_per_decade) + 2)
     near = [math.ceil(10 ** (k / config.evals_per_decade) / per_step) for k in exponents]
     near += [math.ceil(FIRST_EVALUATION * config.n_train / per_step)]
-    steps = {n + offset for n in near for offset in (-1, 0, 1)} | {1}
+    steps = {max(1, n + offset) for n in near for offset in (-1, 0, 1)}
     points = {n * per_step for n in steps if is_evaluated(n * per_step, per_step, config)}
     yield from sorted({n for n in points if per_step <= n < end} | {end})
 
