@@ -127,7 +127,7 @@ def seeded(seed):
 
 def test_the_end_table_has_a_row_for_each_split(run):
     table = marginal.end_table([run], 50)
-    assert [row[3] for row in table.rows] == ["train", "test"]
+    assert [row[len(marginal.LABELS)] for row in table.rows] == ["train", "test"]
     assert len(table.header) == len(table.rows[0])
     truth = marginal.truth_table([run], 50)
     assert len(truth.rows) == 2
