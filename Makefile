@@ -43,7 +43,7 @@ lint: $(STAMP)
 	$(BIN)/codespell README.md book tests vae_core vae_book
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -m "not notebooks and not site and not nightly"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not notebooks and not site and not nightly"
 
 # The committed outputs must follow from the code: nothing is taken from the user's own store, and
 # a figure whose run is not committed fails instead of training for an hour.

@@ -155,6 +155,7 @@ def test_the_readings_of_figure_3_are_ranked_by_their_distance_to_the_paper():
         }
         found.append(Run(path=Path("nowhere"), config=config, curve=curve))
     table = marginal.reading_table(found)
-    assert [row[2] for row in table.rows] == ["0.02", "0.01"]
-    assert [row[5] for row in table.rows] == ["1.0", "3.0"]
+    step, distance = (table.header.index(name) for name in ("step size", "distance to the paper"))
+    assert [row[step] for row in table.rows] == ["0.02", "0.01"]
+    assert [row[distance] for row in table.rows] == ["1.0", "3.0"]
     assert marginal.reading_table([]).rows == []

@@ -27,3 +27,19 @@ def imported(path: Path) -> set[str]:
 )
 def test_the_core_imports_nothing_of_the_book(path):
     assert not imported(path) & NOT_FOR_CORE
+
+
+def body_lines(function: ast.FunctionDef) -> int:
+    """Lines of a function's body, without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("package", ["vae_core", "vae_book"])
+def test_functions_and_modules_stay_small(package):
+    for path in sorted((CORE.parent / package).rglob("*.py")):
+        text = path.read_text()
+        assert text.count("\n") <= 320, f"{path}: one idea a module"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert body_lines(node) <= 40, f"{path}: {node.name}"

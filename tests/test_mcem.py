@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from vae_core.algorithms import ALGORITHMS, mcem
-from vae_core.algorithms.common import Images
 from vae_core.data import load_dataset
+from vae_core.images import Images
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.model import VAE
 from vae_core.runs.checkpoint import load_checkpoint, save_checkpoint

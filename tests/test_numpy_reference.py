@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vae_core.algorithms import aevb, mcem, wake_sleep
-from vae_core.algorithms.common import Images
+from vae_core.images import Images
 from vae_core.model import VAE
 
 N, PIXELS, LATENT, HIDDEN, LEVELS = 60, 7, 2, 5, 16

@@ -16,8 +16,8 @@ import vae_core as vc
 from vae_book.build import export_digits
 from vae_book.plots.style import CLASS_COLORS, COLORS
 from vae_core.algorithms import aevb, wake_sleep
-from vae_core.algorithms.common import Images
 from vae_core.estimators import reparameterize
+from vae_core.images import Images
 
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync""".split()

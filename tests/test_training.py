@@ -9,7 +9,8 @@ import torch
 
 import vae_core.runs.checkpoint as checkpoint
 from vae_core import RunConfig, load_dataset
-from vae_core.algorithms.common import Images, adagrad_, add_map_prior_
+from vae_core.algorithms.common import adagrad_, add_map_prior_
+from vae_core.images import Images
 from vae_core.runs.checkpoint import load_checkpoint, save_checkpoint
 from vae_core.runs.trainer import Trainer, is_evaluated
 

@@ -11,7 +11,6 @@ sweep:                            # grids of RunConfig: a list stands for each o
     hidden: [500]                 # one value: `hidden` is itself a list
 """
 
-import difflib
 import reprlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from vae_book._yaml import load
+from vae_core.data.registry import did_you_mean
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
@@ -77,9 +77,8 @@ def parse_pair(pair: str) -> tuple[str, str]:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a message on an unknown name: the nearest known one, or what there is."""
     known = sorted(known)
-    match = difflib.get_close_matches(name, known, n=1)
-    if match:
-        return f"did you mean {match[0]!r}?"
+    if hint := did_you_mean(name, known):
+        return hint.removeprefix("; ")
     more = ", ..." if len(known) > 12 else ""
     return f"known: {', '.join(known[:12])}{more}" if known else "there are none"
 

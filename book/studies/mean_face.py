@@ -13,7 +13,7 @@ import torch
 
 import vae_core as vc
 from vae_core.algorithms import ALGORITHMS
-from vae_core.algorithms.common import Images
+from vae_core.images import Images
 from vae_core.runs.trainer import settings_of
 
 N_SAMPLES, LATENT_DIM, SEEDS = 500_000, 10, (0, 1)

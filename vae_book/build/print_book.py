@@ -1,10 +1,9 @@
-"""The whole book as one PDF, `python -m vae_book.build.print_book`: `_build/book.pdf` from `_build/html`.
+"""The whole book as one PDF: `python -m vae_book.build.print_book` makes `_build/book.pdf`.
 
 The built pages are put behind one another in the order of `_toc.yml`, links between them become
 links within the document, and Chromium prints the result with bookmarks and page numbers.
 """
 
-import os
 import posixpath
 import shutil
 import sys
@@ -16,6 +15,8 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
+
+from vae_core._atomic import replacing
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build/html"
@@ -135,9 +136,8 @@ def link_within(href, page, pages):
 
 
 def print_pdf(chromium, page, pdf):
-    """Prints to a temporary file first: an interrupted run leaves the last PDF as it was."""
-    temporary = pdf.with_suffix(f".{os.getpid()}.pdf")
-    with sync_playwright() as playwright:
+    """Prints the page; an interrupted run leaves the last PDF as it was."""
+    with sync_playwright() as playwright, replacing(pdf) as temporary:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         tab = browser.new_page(color_scheme="light")
@@ -156,7 +156,6 @@ def print_pdf(chromium, page, pdf):
             tagged=True,
         )
         browser.close()
-    os.replace(temporary, pdf)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from vae_core.runs import cache_dir, reference_dir
 from vae_core._atomic import write_text
+from vae_core.runs import cache_dir, reference_dir
 from vae_core.runs.checkpoint import write_tensors
 from vae_core.runs.checks import SUMS, sha256_sums
 from vae_core.runs.sweep import configs_of

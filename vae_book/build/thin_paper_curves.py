@@ -1,4 +1,4 @@
-"""Thin the curves read from the paper's vector figures: `python -m vae_book.build.thin_paper_curves FOLDER`.
+"""Thins the curves of the paper's vector figures: `... -m vae_book.build.thin_paper_curves FOLDER`.
 
 FOLDER holds the complete `fig2.csv` and `fig3.csv`; some 60 vertices a curve are kept in
 `book/paper/`. Every kept row is copied as it stands: nothing is interpolated or rounded. The two

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from vae_core.algorithms import common
-from vae_core.algorithms.common import Images, State, ascend, next_step_size
+from vae_core.algorithms.common import State, ascend, next_step_size
 from vae_core.estimators import ESTIMATORS, sgvb_b
+from vae_core.images import Images
 from vae_core.model import VAE
 
 in_one_graph = True

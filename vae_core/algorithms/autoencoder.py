@@ -5,7 +5,8 @@ from torch import Tensor
 
 from vae_core.algorithms import aevb, common
 from vae_core.algorithms.aevb import Settings
-from vae_core.algorithms.common import Images, State, ascend, next_step_size
+from vae_core.algorithms.common import State, ascend, next_step_size
+from vae_core.images import Images
 from vae_core.model import VAE
 
 in_one_graph = True

@@ -1,4 +1,4 @@
-"""What the learning algorithms share: images, state, settings, and ascent by Adagrad (Section 5).
+"""What the learning algorithms share: state, settings, and ascent by Adagrad (Section 5).
 
 All functions whose name ends in an underscore, and ``ascend``, change tensors in place.
 """
@@ -10,30 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vae_core.images import Images
 from vae_core.model import VAE
 
 Tensors = dict[str, Tensor]
-
-
-class Images(NamedTuple):
-    """Training images as they are stored: a pixel is byte / levels."""
-
-    rows: Tensor  # (N, data_dim)
-    levels: int
-
-    @property
-    def n(self) -> int:
-        """N, the number of images."""
-        return self.rows.shape[0]
-
-    def scaled(self, rows: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Stored rows as pixels in [0, 1]."""
-        return rows.to(dtype) / self.levels  # uint8 until here: an eighth of the memory traffic
-
-    def minibatch(self, size: int, generator: torch.Generator) -> Tensor:
-        """X^M of Algorithm 1: (size, data_dim) stored rows, drawn with replacement."""
-        index = torch.randint(self.n, (size,), generator=generator)  # (size,)
-        return self.rows.index_select(0, index)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from vae_core import hmc
 from vae_core.algorithms import common
-from vae_core.algorithms.common import Images, Tensors, adagrad_, add_map_prior_, subset
+from vae_core.algorithms.common import Tensors, adagrad_, add_map_prior_, subset
+from vae_core.images import Images
 from vae_core.log_joint import LogJoint
 from vae_core.model import VAE
 

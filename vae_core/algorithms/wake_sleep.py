@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from vae_core.algorithms import common
-from vae_core.algorithms.common import Images, State, ascend, at, next_step_size
+from vae_core.algorithms.common import State, ascend, at, next_step_size
 from vae_core.estimators import reparameterize, sgvb_b
+from vae_core.images import Images
 from vae_core.model import VAE, gaussian_log_prob
 
 in_one_graph = True

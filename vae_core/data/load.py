@@ -25,6 +25,7 @@ from vae_core.data.files import (
 )
 from vae_core.data.readers import read
 from vae_core.data.registry import DATASETS, DatasetSpec, dataset_spec
+from vae_core.images import Images
 
 if TYPE_CHECKING:
     import torch
@@ -71,17 +72,17 @@ class Dataset:
     @property
     def train(self) -> torch.Tensor:
         """Training images, float32 in [0, 1], (N, D)."""
-        return self.train_bytes.float() / self.levels
+        return Images(self.train_bytes, self.levels).scaled(self.train_bytes)
 
     @property
     def valid(self) -> torch.Tensor:
         """Validation images, float32 in [0, 1]; none but for MNIST, (N, D)."""
-        return self.valid_bytes.float() / self.levels
+        return Images(self.valid_bytes, self.levels).scaled(self.valid_bytes)
 
     @property
     def test(self) -> torch.Tensor:
         """Test images, float32 in [0, 1], (N, D)."""
-        return self.test_bytes.float() / self.levels
+        return Images(self.test_bytes, self.levels).scaled(self.test_bytes)
 
     @cached_property
     def sha256(self) -> str:

@@ -20,6 +20,7 @@ from filelock import FileLock
 from vae_core._atomic import write_text
 from vae_core.algorithms import ALGORITHMS
 from vae_core.data import Dataset
+from vae_core.images import Images
 from vae_core.marginal_likelihood import bdmc, hmc_density, log_marginal
 from vae_core.runs import MissingRunError, Run, cache_dir, load_data
 from vae_core.runs.store import read_metrics
@@ -79,7 +80,8 @@ def _bound_variance(run: Run, n_draws: int) -> dict:
     data, model, generator = load_data(run.config), run.model(), torch.Generator().manual_seed(0)
     bound = ALGORITHMS[run.config.algorithm].bound
     draws = [
-        mean_bound(bound, model, data.test_bytes, data.levels, generator) for _ in range(n_draws)
+        mean_bound(bound, model, Images(data.test_bytes, data.levels), generator)
+        for _ in range(n_draws)
     ]
     return {"variance": statistics.variance(draws), "mean": statistics.fmean(draws)}
 

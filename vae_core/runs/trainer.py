@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vae_core.algorithms import ALGORITHMS
-from vae_core.algorithms.common import Images, Settings
+from vae_core.algorithms.common import Settings
 from vae_core.data import Dataset
+from vae_core.images import Images
 from vae_core.model import VAE
 from vae_core.runs.checkpoint import RunInterrupted, save_checkpoint
 from vae_core.runs.config import RunConfig
@@ -89,14 +90,14 @@ def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
 
 @torch.no_grad()
 def mean_bound(
-    bound: Callable, model: nn.Module, pixels: Tensor, levels: int, generator: torch.Generator
+    bound: Callable, model: nn.Module, images: Images, generator: torch.Generator
 ) -> float:
-    """Mean over the rows of ``pixels`` of ``bound(model, x)`` in nats, in full float32."""
+    """Mean over the images of ``bound(model, x)`` in nats, in full float32."""
     total = 0.0
-    for chunk in pixels.split(EVALUATION_CHUNK):
-        x = chunk.to(torch.float32) / levels
+    for chunk in images.rows.split(EVALUATION_CHUNK):
+        x = images.scaled(chunk)
         total += bound(model, x, generator=generator).sum(dtype=torch.float64).item()
-    return total / pixels.shape[0]
+    return total / images.n
 
 
 class Trainer:
@@ -154,12 +155,11 @@ class Trainer:
         seed = (2**32 * (self.config.seed + 1) + self.samples) % 2**64
         generator = torch.Generator().manual_seed(seed)
         row: dict[str, float] = {"samples": self.samples}
-        splits = {"train": self.data.train_bytes, "test": self.data.test_bytes}
-        splits = {split: pixels for split, pixels in splits.items() if len(pixels)}
-        for split, pixels in splits.items():
-            if self.algorithm.bound is not None:
-                arguments = self.model, pixels, self.data.levels, generator
-                row[f"{split}_bound"] = mean_bound(self.algorithm.bound, *arguments)
+        test = Images(self.data.test_bytes, self.data.levels)
+        splits = {split: i for split, i in (("train", self.images), ("test", test)) if i.n}
+        for split, images in splits.items() if self.algorithm.bound else ():
+            bound = mean_bound(self.algorithm.bound, self.model, images, generator)
+            row[f"{split}_bound"] = bound
         if self.recent[1]:
             row["train_bound_minibatch"] = self.recent[0] / self.recent[1]
         if self.config.log_marginal:
@@ -170,10 +170,10 @@ class Trainer:
         check_row(self, row)
         return dict.fromkeys(COLUMNS, math.nan) | row
 
-    def _log_marginal(self, method: str, pixels: Tensor, generator: torch.Generator) -> float:
+    def _log_marginal(self, method: str, images: Images, generator: torch.Generator) -> float:
         from vae_core.marginal_likelihood import log_marginal
 
-        x = pixels[:LOG_MARGINAL_POINTS].to(torch.float32) / self.data.levels
+        x = images.scaled(images.rows[:LOG_MARGINAL_POINTS])
         n_samples = LOG_MARGINAL_SAMPLES
         estimate = log_marginal(
             self.model, x, method, n_samples, generator=generator, progress=False

@@ -1,0 +1,1 @@
+"""Builds and checks the book: `python -m vae_book.build`."""

@@ -1,0 +1,33 @@
+"""Images as they are stored and as the networks see them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class Images(NamedTuple):
+    """Images as they are stored: a pixel is row value / levels."""
+
+    rows: Tensor  # (N, data_dim), uint8 or float32
+    levels: int
+
+    @property
+    def n(self) -> int:
+        """N, the number of images."""
+        return self.rows.shape[0]
+
+    def scaled(self, rows: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Stored rows as pixels in [0, 1], float32 unless said otherwise."""
+        pixels = rows.float() if dtype is None else rows.to(dtype)
+        return pixels / self.levels  # uint8 until here: a quarter of the memory traffic
+
+    def minibatch(self, size: int, generator: torch.Generator) -> Tensor:
+        """X^M of Algorithm 1: (size, data_dim) stored rows, drawn with replacement."""
+        import torch  # not needed to describe a data set
+
+        index = torch.randint(self.n, (size,), generator=generator)  # (size,)
+        return self.rows.index_select(0, index)
