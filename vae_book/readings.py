@@ -36,10 +36,6 @@ READINGS: dict[tuple, Reading] = {
     ("mnist", "wake_sleep"): Reading(0.02, 100, 1.0),
     ("freyface", "aevb"): Reading(0.01, 0, None),
     ("freyface", "wake_sleep"): Reading(0.02, 0, None),
-    # stored with the printed prior only, so far
-    ("freyface", "aevb", 2): Reading(0.01, 0, 1.0),
-    ("freyface", "wake_sleep", 2): Reading(0.02, 0, 1.0),
-    ("freyface", "wake_sleep", 5): Reading(0.02, 0, 1.0),
 }
 FREE_FIELDS = {"n_samples", "matmul_precision", "evals_per_decade"}
 DEFAULT_LENGTH = 10_000_000  # training samples of an experiment that is not stored
