@@ -6,7 +6,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal, kl_dive
 
 import vae_core as vc
 from vae_core.algorithms.common import at
-from vae_core.estimators import reparameterize
+from vae_core.estimators import ESTIMATORS, reparameterize
 
 D, K = 5, 2
 
@@ -175,3 +175,10 @@ def test_reparameterized_draws_have_the_mean_and_variance_of_q():
 def test_n_mc_zero_is_refused():
     with pytest.raises(ValueError, match="n_mc=0"):
         vc.sgvb_b(random_model(), torch.rand(1, D), n_mc=0)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS.values())
+def test_noise_of_another_shape_is_refused(estimator, tiny_vae, tiny_batch):
+    """(batch, latent) would broadcast to a sum over wrong pairs without a word."""
+    with pytest.raises(ValueError, match=r"epsilon has shape \(7, 2\)"):
+        estimator(tiny_vae, tiny_batch, epsilon=torch.zeros(7, 2))

@@ -119,3 +119,14 @@ def test_initial_parameters_have_the_asked_deviation():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         vc.VAE(**({"data_dim": 6, "latent_dim": 2} | arguments))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian_sigmoid_mean"])
+def test_a_float64_model_is_sampled_in_float64(likelihood):
+    model = make(likelihood).double()
+    x = model.sample(20_000, generator=torch.Generator().manual_seed(3))
+    assert x.dtype == torch.float64 and x.shape == (20_000, 6)
+    z = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    # both means are over 20,000 draws: five standard errors of their difference
+    error = 5 * (x.std(0) ** 2 + model.decode(z).mean.std(0) ** 2).sqrt() / 20_000**0.5
+    assert ((x.mean(0) - model.decode(z).mean.mean(0)).abs() < error).all()
