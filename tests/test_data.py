@@ -409,7 +409,7 @@ def test_a_run_on_ones_own_data_is_named_by_its_content(tmp_path, empty_referenc
         ({"train": bars(3) * np.nan, "test": bars(3)}, "NaN or infinite"),
         ({"train": bars(3).astype(int), "test": bars(3)}, "train is of int64: give uint8"),
         ({"train": bars(3), "test": bars(3)[:, :5]}, "make them alike"),
-        ({"train": bars(3), "test": bars(3), "lables": bars(3)}, "unknown array 'lables'"),
+        ({"train": bars(3), "test": bars(3), "labelz": bars(3)}, "unknown array 'labelz'"),
         ({"train": bars(3), "test": bars(3), "image_shape": [5, 5]}, "does not fit rows of 12"),
         ({"train": bars(3), "test": bars(3), "test_labels": [1]}, "give 3 whole numbers"),
         ({"train": np.array([None]), "test": bars(3)}, "cannot be read as an .npz file"),
