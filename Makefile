@@ -19,7 +19,7 @@ VENV := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
-NBVAL := $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider \
+NBVAL := $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env -p no:cacheprovider \
   --nbval-sanitize-with tests/nbval.cfg
 
 export OMP_NUM_THREADS ?= 1
@@ -54,7 +54,7 @@ verify: $(STAMP)
 	$(BIN)/vae-core verify --quick --jobs 2
 
 smoke: $(STAMP)
-	$(BIN)/python -m pytest -m notebooks
+	$(BIN)/python -m pytest -n 2 -m notebooks
 
 site: $(STAMP)
 	$(BIN)/python -m vae_book.build.check_site _build/html
