@@ -58,7 +58,7 @@ smoke: $(STAMP)
 
 site: $(STAMP)
 	$(BIN)/python -m vae_book.build.check_site _build/html
-	$(BIN)/python -m pytest -m site
+	$(BIN)/python -m pytest -n 2 -m site
 
 refresh: $(STAMP)
 	VAE_CORE_TRAIN=never $(BIN)/python -m vae_book.build.refresh
