@@ -1,8 +1,12 @@
 """What the tests share: one thread, a store of their own, a tiny model, and data where there is."""
 
 import os
+import shutil
 
 import pytest
+
+FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+--disable-component-update --disable-sync""".split()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,3 +75,19 @@ def pytest_runtest_setup(item):
     if missing:
         folder = os.environ.get("VAE_CORE_DATA", "the cache")
         pytest.skip(f"no {missing[0]} in {folder}: `vae-core data fetch` gets it")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium; skipped without one, or failed where it is required."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        if os.environ.get("VAE_CORE_REQUIRE_BROWSER"):
+            pytest.fail("no chromium on the PATH")
+        pytest.skip("no chromium on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()

@@ -3,7 +3,6 @@
 Without Chromium the browser tests are skipped, or fail where VAE_CORE_REQUIRE_BROWSER is set.
 """
 
-import os
 import shutil
 
 import pytest
@@ -15,8 +14,6 @@ from vae_core.runs import Run, store_run
 from vae_core.runs.config import RunConfig
 from vae_core.runs.trainer import COLUMNS, build_model
 
-FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync""".split()
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Explorer</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="explorer.css">
 <body style="margin:1rem"><div class="latent-explorer" data-model="digits"></div>
@@ -82,21 +79,6 @@ def test_a_gaussian_head_is_exported_as_its_means_alone():
     config = RunConfig(dataset="freyface", latent_dim=2, n_samples=500, hidden=(5,))
     weight, bias = explorer._mean_layers(build_model(config))[-1]
     assert weight.shape == (560, 5) and bias.shape == (560,)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        if os.environ.get("VAE_CORE_REQUIRE_BROWSER"):
-            pytest.fail("no chromium on the PATH")
-        pytest.skip("no chromium on the PATH")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

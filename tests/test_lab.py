@@ -4,7 +4,6 @@ Without Chromium these tests are skipped, or fail where VAE_CORE_REQUIRE_BROWSER
 """
 
 import math
-import os
 import re
 import shutil
 from importlib.resources import files
@@ -18,8 +17,6 @@ from scipy.integrate import quad
 from vae_core.estimators import kl_to_standard_normal, reparameterize
 from vae_core.model import gaussian_log_prob, standard_normal_log_prob
 
-FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync""".split()
 BOOK = Path(__file__).resolve().parents[1] / "book"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Laboratory</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="lab.css">
@@ -27,21 +24,6 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Laboratory
 <script src="lab_core.js"></script><script src="lab.js"></script></body></html>"""
 NOISE_SD = 0.5
 SETTINGS = [(0.5, -0.5, 0.8), (-0.5, 0.0, 1.0), (1.0, -2.0, 0.2), (3.0, 3.5, 2.0), (2.0, 1.1, 0.1)]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        if os.environ.get("VAE_CORE_REQUIRE_BROWSER"):
-            pytest.fail("no chromium on the PATH")
-        pytest.skip("no chromium on the PATH")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ or fail where VAE_CORE_REQUIRE_BROWSER is set, as in continuous integration.
 """
 
 import os
-import shutil
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,9 +16,6 @@ from vae_book.build.print_book import assemble
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
-FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync""".split()
-
 
 PAGES = [page.relative_to(HTML).as_posix() for page in html_pages(HTML)] if HTML.is_dir() else []
 # pages made from the sources of the package repeat one template: one of them stands for all
@@ -33,19 +29,6 @@ def unavailable(reason):
     if os.environ.get("VAE_CORE_REQUIRE_BROWSER"):
         pytest.fail(reason)
     pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        unavailable("no chromium on the PATH")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

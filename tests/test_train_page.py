@@ -4,7 +4,6 @@ Without Chromium these tests are skipped, or fail where VAE_CORE_REQUIRE_BROWSER
 """
 
 import json
-import os
 import re
 import shutil
 from importlib.resources import files
@@ -19,8 +18,6 @@ from vae_core.algorithms import aevb, wake_sleep
 from vae_core.estimators import reparameterize
 from vae_core.images import Images
 
-FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync""".split()
 ASSETS = export_digits.ASSET.parent
 SCRIPTS = ["train_digits", "train_core", "train_worker", "train_views", "train"]
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Training</title>
@@ -28,21 +25,6 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Training</
 <body style="margin:1rem"><main><h1>Training</h1><div class="vae-train"></div></main>
 {scripts}</body></html>"""
 BATCH = 100
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        if os.environ.get("VAE_CORE_REQUIRE_BROWSER"):
-            pytest.fail("no chromium on the PATH")
-        pytest.skip("no chromium on the PATH")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
