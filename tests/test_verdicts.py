@@ -152,6 +152,31 @@ def test_seeds_are_paired_by_their_number():
     assert [(a.config.seed, b.config.seed) for a, b in pairs] == [(0, 0), (1, 1), (2, 2)]
 
 
+def steps(offsets, **experiment):
+    """A run of a million samples for each step: {step: nats above the paper's curve}."""
+    return [
+        run_at(offset, settings={"step_size": step, "adagrad_warmup": 0}, **experiment)
+        for step, offset in offsets.items()
+    ]
+
+
+def test_each_algorithm_takes_its_own_best_step():
+    start = "MNIST: AEVB ends better where each takes the step"
+    lead = row_of(contenders({0: 0.0}), "MNIST: AEVB ends better with every setting").ours
+    runs = steps({0.01: 1.0, 0.02: 4.0, 0.1: -9.0}, latent_dim=10)
+    other = dict(latent_dim=10, algorithm="wake_sleep")
+    row = row_of([*runs, *steps({0.01: 4.0, 0.02: -3.0}, **other)], start)
+    assert (row.held, row.ours, row.fitted) == (
+        "1 of 1 experiments (4 more without a run)",
+        lead,
+        "nothing",
+    )
+    assert row_of([*runs, *steps({0.01: 4.0}, **other)], start).outcome == "no runs yet"
+    assert row_of([*runs, *steps({0.01: 4.0, 0.02: 30.0}, **other)], start).held.startswith(
+        "0 of 1"
+    )
+
+
 def test_superfluous_variables_are_judged_between_equal_settings():
     """The readings of 20 and 200 differ, so those runs are no pair."""
     start = "MNIST: 200 latent variables"

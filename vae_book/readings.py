@@ -78,10 +78,10 @@ def same_but(a: RunConfig, b: RunConfig, free: Iterable[str] = FREE_FIELDS) -> b
     return a.model_dump(exclude=excluded) == b.model_dump(exclude=excluded)
 
 
-def is_of_reading(config: RunConfig) -> bool:
-    """Whether a run is one of the book's reading of its experiment."""
+def is_of_reading(config: RunConfig, free: Iterable[str] = FREE_FIELDS) -> bool:
+    """Whether a run is one of the book's reading of its experiment, but for the free fields."""
     dataset, latent_dim, algorithm, seed = experiment_of(config)
-    return same_but(config, config_of(dataset, algorithm, latent_dim, seed))
+    return same_but(config, config_of(dataset, algorithm, latent_dim, seed), free)
 
 
 def longest(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> dict[Any, Run]:

@@ -17,6 +17,7 @@ from vae_core.runs import Run
 
 CLOSE = {"mnist": 1.5, "freyface": 0.04}  # nats; share of the paper's bound
 CONSIDERABLY = 0.75  # of wake-sleep's samples: what "considerably faster" is taken to mean
+SHORTEST = 1e6  # samples; a step is chosen among runs at least as long
 HARMLESS = 0.01  # share of the bound that superfluous latent variables may cost
 FIG2 = "figures/fig2_lower_bound"
 EXPERIMENT = "dataset", "algorithm", "latent_dim", "seed", "split_seed"
@@ -132,7 +133,8 @@ def judge_contests(runs: Sequence[Run], others: Sequence[Run]) -> list[Verdict]:
     """AEVB converges considerably faster, and to a better solution, in all experiments.
 
     Judged between the curves that lie nearest to the paper's, between runs with one and the same
-    step for both, and, where there are several seeds, by the interval over them.
+    step for both, with each algorithm at its own best step, and, where there are several seeds, by
+    the interval over them.
     """
     rows = []
     for dataset in CLOSE:
@@ -153,7 +155,40 @@ def judge_contests(runs: Sequence[Run], others: Sequence[Run]) -> list[Verdict]:
         equal = [contest(*p) for p in equal_pairs(stored, "algorithm", ("aevb", "wake_sleep"))]
         claim = f"{title}: AEVB ends better with every setting equal for both"
         rows.append(_lead_row(claim, list(longest_contests(equal).values()), "nothing"))
+        best = [contest(*pair) for pair in best_step_pairs(stored)]
+        claim = f"{title}: AEVB ends better where each takes the step with the best training bound"
+        rows.append(_lead_row(claim, best, "nothing"))
     return rows
+
+
+def best_step_pairs(runs: Iterable[Run]) -> list[tuple[Run, Run]]:
+    """(AEVB, wake-sleep) for each experiment, each with the step that serves it best.
+
+    Only runs at the readings' settings, but for the step and its warm-up, of the reading's seed 0.
+    The best step is the one with the highest training bound where all candidates of both reach,
+    and an algorithm without two candidates is not judged: nothing was chosen.
+    """
+    free = FREE_FIELDS | {"step_size", "adagrad_warmup"}
+    candidates: dict[tuple, list[Run]] = {}
+    mine = [run for run in runs if is_of_reading(run.config, free)]
+    mine = [run for run in mine if run.config.seed == 0 and run.curve["samples"][-1] >= SHORTEST]
+    for (dataset, dim, algorithm, _, _), run in longest(mine, _experiment_and_step).items():
+        candidates.setdefault((dataset, dim, algorithm), []).append(run)
+    pairs = []
+    for dataset, dim, algorithm in candidates:
+        both = [candidates.get((dataset, dim, name), []) for name in ("aevb", "wake_sleep")]
+        if algorithm != "aevb" or min(map(len, both)) < 2:
+            continue
+        samples = common_count(itertools.chain(*both))
+        aevb, other = (max(g, key=lambda run: run.at(samples, "train_bound")) for g in both)
+        pairs.append((aevb, other))
+    return pairs
+
+
+def _experiment_and_step(run: Run) -> tuple:
+    config = run.config
+    name = config.dataset, config.latent_dim, config.algorithm
+    return *name, config.step_size, config.adagrad_warmup
 
 
 def _reading_pairs(runs: Sequence[Run]) -> dict[tuple, tuple[Run, Run]]:
