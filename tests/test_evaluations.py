@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from vae_book.plots import fig3_curve, marginal
+from vae_book.plots.tables import nats
 from vae_core import RunConfig, get_or_run
 from vae_core.estimators import sgvb_b
 from vae_core.marginal_likelihood import log_marginal
@@ -50,6 +51,25 @@ def test_the_mean_is_that_of_log_marginal_and_is_kept(run, monkeypatch):
     assert evaluations.mean_log_marginal(again, "test", "importance_sampling", 50) == found
     assert again.config == run.config
     assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_repeats_of_appendix_d_have_the_spread_of_independent_estimates(run):
+    found = evaluations.repeated_log_marginal(run, "test", n_repeats=3, n_points=20)
+    x = evaluations.load_data(run.config).test[:20]
+    means = [
+        log_marginal(run.model(), x, "hmc_density", 50, generator=seeded(seed)).mean().item()
+        for seed in (1, 2, 3)
+    ]
+    assert found["mean"] == pytest.approx(np.mean(means), abs=1e-4)
+    assert found["sd"] == pytest.approx(np.std(means, ddof=1), abs=1e-4)
+    assert found["sd"] > 0
+
+
+def test_the_truth_stands_in_the_end_table_where_it_was_computed(run):
+    assert not evaluations.has_log_marginal(run, "test", "quadrature", 30)
+    assert marginal.end_table([run], 30).rows[1][-1] == "–"
+    truth = evaluations.mean_log_marginal(run, "test", "quadrature", 30)["mean"]
+    assert marginal.end_table([run], 30).rows[1][-1] == nats(truth, digits=2)
 
 
 def test_a_committed_run_is_never_written_to(run, empty_reference, monkeypatch):
