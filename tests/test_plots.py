@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from vae_book import claims, plots
 from vae_book.plots import images, paper, style, tables
 from vae_book.plots.provenance import duration
+from vae_core.model import VAE
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 
@@ -319,6 +321,23 @@ def test_the_gaussian_fitted_to_codes_has_their_mean_and_covariance():
     mean, found = images.fitted_gaussian(codes)
     torch.testing.assert_close(mean, torch.tensor([3.0, -1.0]), atol=0.02, rtol=0)
     torch.testing.assert_close(found, root, atol=0.02, rtol=0)
+
+
+def test_samples_from_the_codes_are_the_decoders_at_draws_of_their_gaussian():
+    model = VAE(30, 2, 8, init_sd=1.0, generator=torch.Generator().manual_seed(1))
+    run = SimpleNamespace(model=lambda: model)
+    codes = torch.tensor([[5.0, 1.0], [5.2, 1.0], [5.0, 1.2], [5.2, 1.2]])
+    from_codes = plots.draw_samples(run, 400, codes=codes)
+    z = codes.mean(0) + 0.2 / 3**0.5 * torch.randn(
+        400, 2, generator=torch.Generator().manual_seed(0)
+    )
+    torch.testing.assert_close(from_codes, plots.decode_means(run, z), atol=1e-4, rtol=0)
+    from_prior = plots.draw_samples(run, 400)
+    assert (from_codes - from_prior).abs().max() > 1e-3
+    pixels = plots.draw_samples(run, 400, pixels=True)
+    assert set(pixels.unique().tolist()) == {0.0, 1.0}
+    spread = (from_prior * (1 - from_prior)).mean() / pixels.numel()
+    assert abs(pixels.mean() - from_prior.mean()) < 5 * spread**0.5
 
 
 @pytest.mark.parametrize("labels", [None, torch.tensor([0, 1, 1])])

@@ -66,6 +66,14 @@ def fitted_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:
     return codes.mean(0), torch.linalg.cholesky(torch.cov(codes.T) + ridge)
 
 
+def _from_codes(z: Tensor, codes: Tensor | None) -> Tensor:
+    """z (n, d) of the prior, or as much of the Gaussian fitted to the codes (m, d)."""
+    if codes is None:
+        return z
+    mean, root = fitted_gaussian(codes)
+    return mean + z @ root.T
+
+
 def manifold_figure(runs, n: int = 20, *, codes: dict | None = None) -> Figure:
     """Figure 4: the decoder means over the latent plane as one seamless picture a run.
 
@@ -76,10 +84,7 @@ def manifold_figure(runs, n: int = 20, *, codes: dict | None = None) -> Figure:
     for run in runs:
         if run.config.latent_dim != 2:
             raise ValueError(f"latent_dim={run.config.latent_dim}: a manifold needs 2 latents")
-        z = unit_square_latents(n)
-        if codes is not None:
-            mean, root = fitted_gaussian(codes[run.key])
-            z = mean + z @ root.T
+        z = _from_codes(unit_square_latents(n), codes and codes[run.key])
         picture = image_grid(decode_means(run, z), _shape(run), n, _seam(run))
         alt = f"{n} by {n} pictures drawn by the decoder over the latent plane. {_words(run)}."
         panels.append(png_panel(_title(run), picture, alt))
@@ -87,21 +92,35 @@ def manifold_figure(runs, n: int = 20, *, codes: dict | None = None) -> Figure:
 
 
 @torch.no_grad()
-def draw_samples(run, n: int, *, pixels: bool = False, seed: int = 0) -> Tensor:
-    """n draws from a run's model, (n, D): decoder means at z ~ p(z), or pixels x ~ p(x|z)."""
+def draw_samples(
+    run, n: int, *, pixels: bool = False, seed: int = 0, codes: Tensor | None = None
+) -> Tensor:
+    """n draws from a run's model, (n, D): decoder means at z ~ p(z), or pixels x ~ p(x|z).
+
+    With codes (m, latent_dim) z is drawn from the Gaussian fitted to them.
+    """
     generator = torch.Generator().manual_seed(seed)
     model = run.model()
-    if pixels:
-        return model.sample(n, generator=generator).clamp(0, 1)
-    return model.decode(torch.randn(n, model.latent_dim, generator=generator)).mean
+    z = _from_codes(torch.randn(n, model.latent_dim, generator=generator), codes)
+    if not pixels:
+        return model.decode(z).mean
+    noise = model.pixels.noise((n, model.data_dim), generator=generator)
+    return model.sample_given(z, noise).clamp(0, 1)
 
 
-def samples_figure(runs, n_rows: int = 10, n_columns: int = 10, *, pixels=False, seed=0) -> Figure:
-    """Figure 5: random samples, one seamless picture a run."""
-    kind = "pixels drawn from p(x|z)" if pixels else "decoder means at z drawn from the prior"
+def samples_figure(
+    runs, n_rows: int = 10, n_columns: int = 10, *, pixels=False, seed=0, codes: dict | None = None
+) -> Figure:
+    """Figure 5: random samples, one seamless picture a run.
+
+    From the prior, or with `codes`, by run key (m, latent_dim), from the Gaussian fitted to them.
+    """
+    place = "the prior" if codes is None else "the Gaussian fitted to the codes"
+    kind = f"{'pixels drawn' if pixels else 'decoder means'} at z drawn from {place}"
     panels = []
     for run in runs:
-        images = draw_samples(run, n_rows * n_columns, pixels=pixels, seed=seed)
+        own = codes and codes[run.key]
+        images = draw_samples(run, n_rows * n_columns, pixels=pixels, seed=seed, codes=own)
         alt = f"{n_rows * n_columns} random samples, {kind}. {_words(run)}."
         picture = image_grid(images, _shape(run), n_columns, _seam(run))
         panels.append(png_panel(_title(run), picture, alt))
