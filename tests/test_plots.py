@@ -324,7 +324,7 @@ def test_the_gaussian_fitted_to_codes_has_their_mean_and_covariance():
 
 
 def test_samples_from_the_codes_are_the_decoders_at_draws_of_their_gaussian():
-    model = VAE(30, 2, 8, init_sd=1.0, generator=torch.Generator().manual_seed(1))
+    model = VAE(30, 2, (8,), init_sd=1.0, generator=torch.Generator().manual_seed(1))
     run = SimpleNamespace(model=lambda: model)
     codes = torch.tensor([[5.0, 1.0], [5.2, 1.0], [5.0, 1.2], [5.2, 1.2]])
     from_codes = plots.draw_samples(run, 400, codes=codes)
