@@ -1,0 +1,62 @@
+"""The page on what Figure 3 measures: errors and landings from a study whose answer is known."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vae_book.plots import estimator, paper
+from vae_core.runs import Run
+from vae_core.runs.config import RunConfig
+
+SAMPLES = 3_000_000
+
+
+@pytest.fixture
+def study():
+    """A run one nat above the paper's curves; persisting chains lose 0.5 to 2 nats on it."""
+    settings = {"n_train": 1_000, "hidden": (100,), "log_marginal": "hmc_density"}
+    config = RunConfig(dataset="mnist", latent_dim=3, n_samples=SAMPLES, **settings)
+    curve, rows = {"samples": np.array([1e6, SAMPLES])}, []
+    for split in ("train", "test"):
+        theirs = paper.fig3_curve(1_000, "aevb", split).at(curve["samples"])
+        curve[f"{split}_log_marginal"] = theirs + 1.0
+        ways = {"begun now, prior": -140.0, "begun now, resampled": -100.5}
+        ways |= {"begun now, encoder": -101.0, "quadrature": -100.0}
+        ways |= {"persisting, a": -100.5, "persisting, b": -102.0}
+        rows += [{"samples": n, "split": split, **ways} for n in (1_000_000, SAMPLES)]
+    return [(Run(Path(config.key), config, curve), rows)]
+
+
+def test_an_error_is_the_estimate_less_the_truth(study):
+    _, row = estimator.last_rows(study)[0]
+    assert estimator.errors(row)["begun now, prior"] == -40.0
+    assert estimator.span_of_persisting(study, "test") == (-2.0, -0.5)
+
+
+def test_only_the_last_count_is_told(study):
+    assert [row["split"] for _, row in estimator.last_rows(study)] == ["train", "test"]
+    assert {row["samples"] for _, row in estimator.last_rows(study)} == {SAMPLES}
+    table = estimator.error_table(study)
+    assert table.rows[1][2:] == [
+        "test", "3 million", "−100.0", "−0.50", "−1.00", "−40.00", "−2.00 to −0.50"
+    ]  # fmt: skip
+
+
+def test_a_curve_lands_where_persisting_chains_would_have_drawn_it(study):
+    """Resampled chains err by -0.5 themselves, so the shift is -1.5 to 0."""
+    table = estimator.landing_table(study)
+    assert [row[-1] for row in table.rows] == ["−0.5 to +1.0"] * 2
+
+
+def test_the_figure_tells_the_errors_at_the_end(study):
+    figure = estimator.error_figure(study)
+    assert "AEVB, 1,000 points, test: begun now, resampled −0.5" in repr(figure)
+    assert len([panel for panel in figure.panels if not isinstance(panel, str)]) == 2
+
+
+def test_a_run_that_is_not_stored_is_left_out(tmp_path):
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps({"no-such-run": []}))
+    assert estimator.load(path) == []
