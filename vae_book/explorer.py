@@ -1,8 +1,10 @@
 """The latent explorer: a trained two-dimensional model as a script that a browser can run.
 
-`export` writes `book/assets/explorer_<dataset>.js`: the decoder's weights and the encoded test set
-as base64 float16, and a few test images. `book/assets/explorer.js` draws with them. The same file
-gives the figures their test images where the data set itself is not at hand.
+`export` writes two scripts. `book/assets/explorer_<dataset>.js` holds the decoder's weights and the
+encoded test set as base64 float16, a few test images, and where the codes of the training set do
+not lie; it also gives the figures their test images where the data set itself is not at hand.
+`explorer_<dataset>_encoder.js` holds what only q(z|x) and the exact posterior need. The scripts
+`book/assets/explorer*.js` draw with them.
 """
 
 import base64
@@ -12,16 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_book.readings import is_of_reading, longest
 from vae_core.data import DATASETS, load_dataset, status
 from vae_core.log_joint import decoder_layers
+from vae_core.model import LOG_2PI
 from vae_core.runs import all_runs
 
 ASSETS = Path(__file__).resolve().parents[1] / "book" / "assets"
 N_EXAMPLES = 20
-_PREFIX = "(window.latentExplorerModels ??= {})"
+OFF_GRID = 96  # cells along each side of the map of what lies off the data
+OFF_SHARE = 0.01  # of the aggregate posterior's mass that counts as off the data
 
 
 def asset_path(dataset: str) -> Path:
@@ -29,8 +33,15 @@ def asset_path(dataset: str) -> Path:
     return ASSETS / f"explorer_{dataset}.js"
 
 
+def encoder_path(path: Path) -> Path:
+    """Where the rest of the model exported to `path` lies."""
+    return path.with_name(f"{path.stem}_encoder.js")
+
+
 def export(run, path: Path | None = None) -> Path:
-    """Writes a run's decoder, its encoded test set and some test images as a script.
+    """Writes a run's model, its encoded test set and some test images as two scripts.
+
+    Returns the path of the first; :func:`encoder_path` gives that of the second.
 
     Raises:
         ValueError: the model has other than 2 latent dimensions.
@@ -40,16 +51,19 @@ def export(run, path: Path | None = None) -> Path:
     if config.latent_dim != 2:
         raise ValueError(f"latent_dim={config.latent_dim}: the explorer needs 2 latent dimensions")
     data = load_dataset(config.dataset, split_seed=config.split_seed)
-    latents, labels = encode_test(run.model(), data)
+    model = run.model()
+    latents, labels = encode_test(model, data)
     examples = example_rows(data)
+    reach = math.ceil(2 * latents.abs().quantile(0.995).item()) / 2
     content = {
         "key": run.key,
         "title": DATASETS[config.dataset].title,
         "shape": list(data.image_shape),
         "levels": data.levels,
-        "output": "linear" if config.likelihood == "gaussian" else "sigmoid",
-        "layers": [_layer(w, b) for w, b in _mean_layers(run.model())],
-        "reach": math.ceil(2 * latents.abs().quantile(0.995).item()) / 2,
+        "likelihood": config.likelihood,
+        "layers": [_layer(w, b) for w, b in _mean_layers(model)],
+        "reach": reach,
+        "off": _pack(off_the_data(model, data.train, reach) * 255, np.uint8),
         "latents": _pack(latents, np.float16),
         "labels": None if labels is None else _pack(labels, np.uint8),
         "examples": _pack(data.test_bytes[examples], np.uint8),
@@ -57,8 +71,29 @@ def export(run, path: Path | None = None) -> Path:
     }
     path = path or asset_path(config.dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'{_PREFIX}["{config.dataset}"] = {json.dumps(content)};\n')
+    _write(path, "latentExplorerModels", config.dataset, content)
+    _write(encoder_path(path), "latentExplorerEncoders", config.dataset, _encoder_content(model))
     return path
+
+
+@torch.no_grad()
+def off_the_data(model, x: Tensor, reach: float) -> Tensor:
+    """How far off the data each cell of the plane [-reach, reach]^2 lies, from 0 to 1.
+
+    Off the data is where the aggregate posterior, the mean of q(z|x) over images x (n, D), is below
+    its density at the rim of the smallest region that holds all but OFF_SHARE of its mass. The
+    result (OFF_GRID, OFF_GRID) has rows from the top; it goes from 0 to 1 where the density falls
+    through that value by a factor of e^2.
+    """
+    mean, log_var = model.encoder_params(x)  # (n, 2) each
+    axis = reach * ((torch.arange(OFF_GRID) + 0.5) * 2 / OFF_GRID - 1)
+    standard = (axis[:, None, None] - mean) * torch.exp(-0.5 * log_var)  # (cells, n, 2)
+    along = torch.exp(-0.5 * (standard.square() + LOG_2PI + log_var)).double()
+    density = along[..., 1].flip(0) @ along[..., 0].T / len(x)  # (z2 downwards, z1)
+    ordered = density.flatten().sort(descending=True).values
+    share = ordered.cumsum(0) / ordered.sum()
+    rim = ordered[(share < 1 - OFF_SHARE).sum()]
+    return (0.5 - 0.5 * torch.log(density / rim)).clamp(0, 1).float()
 
 
 def longest_runs() -> list:
@@ -140,6 +175,19 @@ def _mean_layers(model) -> list[tuple[Tensor, Tensor]]:
     layers = decoder_layers(model)
     weight, bias = layers[-1]
     return [*layers[:-1], (weight[: model.data_dim], bias[: model.data_dim])]
+
+
+def _encoder_content(model) -> dict:
+    """The encoder's layers, and the head of the decoder's log variances where it has one."""
+    linear = [layer for layer in model.encoder if isinstance(layer, nn.Linear)]
+    weight, bias = decoder_layers(model)[-1]
+    has_variance = len(bias) > model.data_dim
+    log_var = _layer(weight[model.data_dim :], bias[model.data_dim :]) if has_variance else None
+    return {"layers": [_layer(layer.weight, layer.bias) for layer in linear], "logVar": log_var}
+
+
+def _write(path: Path, collection: str, dataset: str, content: dict) -> None:
+    path.write_text(f'(window.{collection} ??= {{}})["{dataset}"] = {json.dumps(content)};\n')
 
 
 def _layer(weight: Tensor, bias: Tensor) -> dict:

@@ -1,191 +1,217 @@
-/* The latent explorer: drag over the latent plane, and the decoder draws what lies there.
+/* The latent explorer: point at the latent plane and the decoder draws what lies there; choose or
+ * draw an image and see where the encoder puts it, beside the exact posterior.
  *
- * <div class="latent-explorer" data-model="mnist"></div> becomes a plane with the encoded test set
- * and a picture. The models are in explorer_<name>.js, written by `vae-core explorer`. No library,
- * no request: works from file:// and http:// alike.
+ * <div class="latent-explorer" data-model="mnist"></div> becomes the instrument. The models are in
+ * explorer_<name>.js; with explorer_<name>_encoder.js on the page it encodes, too. Both are written
+ * by `vae-core explorer`. No library, no request: works from file:// and http:// alike.
  */
 (function () {
   "use strict";
 
-  const PLANE = 320; // CSS pixels of the plane before it is fitted to the page
+  const STARTED = performance.now();
+  const { explorer, explorerViews: views, explorerWorkerSource, Pad } = globalThis.vaePlay;
+  const { Model, floats, bytes } = explorer();
   const STEP = 0.1; // one press of an arrow key, in latent units; ten times that with Shift
-  const CLASS_COLORS = ["#CC6677", "#5B4FC9", "#C9B04A", "#117733", "#56B4E9",
-    "#B0356F", "#44AA99", "#999933", "#AA4499", "#8c8c8c"]; // as in vae_core/plots/style.py
+  const TILES = 18; // of the ground, in each row
+  const N_EXAMPLES = 10;
+  const OFF = 128; // of 255: from there on a point is said to be off the data
 
-  /* ---- numbers ---- */
+  const MARKUP = `
+    <div class="le-row">
+      <div class="le-map">
+        <canvas class="le-plane" tabindex="0" role="application"></canvas>
+        <p class="le-legend"></p>
+        <p class="le-layers"><label><input type="checkbox" name="ground" checked> decoded pictures</label>
+          <label><input type="checkbox" name="codes" checked> codes of test images</label></p>
+      </div>
+      <div class="le-side">
+        <div class="le-pictures">
+          <figure><canvas class="le-original" role="img"></canvas><figcaption>image</figcaption></figure>
+          <figure><canvas class="le-picture" role="img"></canvas>
+            <figcaption class="le-what"></figcaption></figure>
+        </div>
+        <p class="le-text" aria-live="polite"></p>
+        <div class="le-examples" role="group" aria-label="Choose a test image"></div>
+      </div>
+      <div class="le-encoding">
+        <figure><canvas class="le-window" role="img"></canvas><figcaption><span class="le-q">q(z|x)</span>
+          <span class="le-posterior">exact posterior</span></figcaption></figure>
+        <dl class="le-numbers"></dl>
+        <p class="le-told" role="status"></p>
+        <div class="le-drawing" hidden></div>
+      </div>
+    </div>`;
 
-  function bytes(base64) {
-    const text = atob(base64);
-    const out = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
-    return out;
-  }
-
-  let halfTable = null; // every float16 as a float32, filled once
-
-  function half(bits) {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    if (exponent === 31) return fraction ? NaN : sign * Infinity;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  }
-
-  function floats(base64) {
-    if (!halfTable) {
-      halfTable = new Float32Array(65536);
-      for (let i = 0; i < 65536; i++) halfTable[i] = half(i);
-    }
-    const source = new Uint16Array(bytes(base64).buffer);
-    const out = new Float32Array(source.length);
-    for (let i = 0; i < source.length; i++) out[i] = halfTable[source[i]];
-    return out;
-  }
-
-  /* One model, unpacked: decode(z) gives the pixel means, the same array each time. */
-  class Decoder {
-    constructor(packed) {
-      this.layers = packed.layers.map((layer) => ({
-        weight: floats(layer.weight), // row by row, (out, in)
-        bias: floats(layer.bias),
-        out: new Float32Array(layer.out),
-      }));
-      this.sigmoid = packed.output === "sigmoid";
-    }
-
-    decode(z) {
-      let input = Float32Array.from(z);
-      this.layers.forEach(({ weight, bias, out }, depth) => {
-        const isLast = depth === this.layers.length - 1;
-        const n = input.length;
-        for (let row = 0, at = 0; row < out.length; row++) {
-          let sum = bias[row];
-          for (let column = 0; column < n; column++) sum += weight[at++] * input[column];
-          if (!isLast) sum = Math.tanh(sum);
-          else if (this.sigmoid) sum = 1 / (1 + Math.exp(-sum));
-          out[row] = sum;
-        }
-        input = out;
-      });
-      return input;
-    }
-  }
+  const signed = (value) => value.toFixed(2).replace("-", "−");
+  const point = (z) => `(${z.map(signed).join(", ")})`;
 
   /* The class of most of the encoded test images nearest to z, and how many of k agree. */
   function nearestClass(latents, labels, z, k = 15) {
-    const distance = (i) => (latents[2 * i] - z[0]) ** 2 + (latents[2 * i + 1] - z[1]) ** 2;
-    const near = [];
-    for (let i = 0; i < labels.length; i++) {
-      const d = distance(i);
-      if (near.length < k || d < near[near.length - 1].d) {
-        near.push({ d, label: labels[i] });
-        near.sort((a, b) => a.d - b.d);
-        if (near.length > k) near.pop();
-      }
-    }
+    const near = Array.from(labels, (label, i) =>
+      ({ label, d: (latents[2 * i] - z[0]) ** 2 + (latents[2 * i + 1] - z[1]) ** 2 }))
+      .sort((a, b) => a.d - b.d).slice(0, k);
     const votes = new Map();
     near.forEach(({ label }) => votes.set(label, (votes.get(label) || 0) + 1));
     const [label, count] = [...votes].sort((a, b) => b[1] - a[1])[0];
     return { label, count, k: near.length };
   }
 
-  /* ---- page ---- */
-
-  function element(tag, attributes, ...children) {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children);
-    return node;
-  }
-
-  const signed = (value) => (value < 0 ? "−" : "") + Math.abs(value).toFixed(2);
-
   class Explorer {
-    constructor(root, packed) {
-      this.packed = packed;
-      this.decoder = new Decoder(packed);
+    constructor(root, packed, more) {
+      Object.assign(this, { root, packed, reach: packed.reach, hover: null, id: 0 });
+      this.model = new Model(packed);
       this.latents = floats(packed.latents);
       this.labels = packed.labels && bytes(packed.labels);
-      this.reach = packed.reach;
-      this.z = [0, 0];
-      this.build(root);
+      this.off = bytes(packed.off);
+      this.layers = { reach: this.reach, latents: this.latents, labels: this.labels, off: this.off,
+        isInk: packed.likelihood === "bernoulli", ground: null };
+      this.build(more);
       this.listen();
-      this.drawPoints();
+      this.choose(0);
+      this.restyle();
+      requestAnimationFrame(() => setTimeout(() => this.afterFirstFrame(more)));
+    }
+
+    afterFirstFrame(more) {
+      this.root.dataset.firstFrame = (performance.now() - STARTED).toFixed(0); // milliseconds
+      this.startWorker(more);
+      if (!more) return;
+      this.model.addEncoder(more);
+      this.encode(this.x);
+    }
+
+    part(name) { return this.root.querySelector(`.le-${name}`); }
+
+    build(more) {
+      const { title, shape: [height, width] } = this.packed;
+      this.root.innerHTML = MARKUP;
+      this.root.classList.add("le-ready");
+      this.plane = this.part("plane");
+      this.plane.setAttribute("aria-label", `Latent plane of the ${title} model. Arrow keys move the ` +
+        "point, with Shift in larger steps; Home goes to the centre, End to the image's code.");
+      for (const name of ["original", "picture"]) Object.assign(this.part(name), { width, height });
+      this.part("original").setAttribute("aria-label", "The image that is encoded");
+      this.part("picture").setAttribute("aria-label", `What the decoder of the ${title} model draws`);
+      this.addExamples();
+      this.addLegend();
+      if (!more) this.part("encoding").remove();
+      else if (width === Pad.SIDE && height === Pad.SIDE) this.pad = new Pad(this.part("drawing"), (x) => this.onDrawn(x));
+    }
+
+    addLegend() {
+      const swatch = (color, text) => `<span style="--le-color:${color}">${text}</span>`;
+      const classes = this.labels ? [...new Set(this.labels)].sort((a, b) => a - b) : [];
+      this.part("legend").innerHTML = (classes.map((label) =>
+        swatch(views.CLASS_COLORS[label % 10], label)).join("") || swatch(views.Q_COLOR, "test image")) +
+        '<span class="le-off">off the data</span>';
+    }
+
+    /* Buttons with test images; one that is pressed is encoded. */
+    addExamples() {
+      const { examples, exampleRows, levels, shape } = this.packed;
+      const size = shape[0] * shape[1], all = bytes(examples);
+      this.examples = exampleRows.slice(0, N_EXAMPLES).map((row, i) => {
+        const x = Float32Array.from(all.subarray(i * size, (i + 1) * size), (v) => v / levels);
+        const button = document.createElement("button");
+        button.type = "button";
+        button.setAttribute("aria-label", `Test image: ${this.labels ? `a ${this.labels[row]}` : i + 1}`);
+        button.append(views.picture(x, shape));
+        button.addEventListener("click", () => this.choose(i));
+        this.part("examples").append(button);
+        return { x, button, code: [this.latents[2 * row], this.latents[2 * row + 1]] };
+      });
+    }
+
+    startWorker(more) {
+      const url = URL.createObjectURL(new Blob([explorerWorkerSource()], { type: "text/javascript" }));
+      this.worker = new Worker(url);
+      URL.revokeObjectURL(url);
+      this.worker.onmessage = ({ data }) => this[`on_${data.kind}`](data);
+      this.worker.postMessage({ kind: "model", packed: this.packed, more, columns: TILES });
+    }
+
+    /* ---- what the worker tells ---- */
+
+    on_ground(ground) {
+      this.layers.ground = ground;
+      this.restyle();
+    }
+
+    on_progress({ share }) {
+      if (share < 1) this.part("told").textContent = `Measuring the plane: ${Math.round(100 * share)}%`;
+    }
+
+    on_posterior(answer) {
+      if (answer.id !== this.id) return; // of an image that has gone
+      this.answer = answer;
+      this.view = views.windowAround(answer);
+      this.tellEncoding();
       this.draw();
-      this.say();
     }
 
-    build(root) {
-      const [height, width] = this.packed.shape;
-      const name = this.packed.title;
-      const id = `latent-explorer-${root.dataset.model}`;
-      this.plane = element("canvas", {
-        class: "le-plane", tabindex: "0", role: "application", id: `${id}-plane`,
-        "aria-label": `Latent plane of the ${name} model. Arrow keys move the point, with Shift ` +
-          "in larger steps; Home goes to the centre.",
-        "aria-describedby": `${id}-text`,
-      });
-      this.points = document.createElement("canvas");
-      this.picture = element("canvas", {
-        class: "le-picture", width, height, role: "img",
-        "aria-label": `What the decoder of the ${name} model draws at the point`,
-      });
-      this.image = this.picture.getContext("2d").createImageData(width, height);
-      this.text = element("p", { class: "le-text", id: `${id}-text`, "aria-live": "polite" });
-      this.examples = element("div", { class: "le-examples", role: "group",
-        "aria-label": "Go to a test image" });
-      this.addExamples(width, height);
-      const side = element("div", { class: "le-side" }, this.picture, this.text, this.examples);
-      root.replaceChildren(element("div", { class: "le-row" }, this.plane, side));
+    /* ---- choosing images and points ---- */
+
+    choose(i) {
+      this.examples.forEach(({ button }, k) => button.setAttribute("aria-pressed", k === i));
+      this.encode(this.examples[i].x, this.examples[i].code);
     }
 
-    /* Buttons with test images; one that is pressed moves the point to the image's code. */
-    addExamples(width, height) {
-      const pixels = bytes(this.packed.examples);
-      this.packed.exampleRows.slice(0, 10).forEach((row, i) => {
-        const canvas = element("canvas", { width, height, "aria-hidden": "true" });
-        const context = canvas.getContext("2d");
-        const image = context.createImageData(width, height);
-        for (let p = 0; p < width * height; p++) {
-          const level = (255 * pixels[i * width * height + p]) / this.packed.levels;
-          image.data.set([level, level, level, 255], 4 * p);
-        }
-        context.putImageData(image, 0, 0);
-        const what = this.labels ? `a ${this.labels[row]}` : i + 1;
-        const button = element("button", { type: "button",
-          "aria-label": `Test image: ${what}` }, canvas);
-        button.addEventListener("click", () =>
-          this.moveTo([this.latents[2 * row], this.latents[2 * row + 1]]));
-        this.examples.append(button);
+    onDrawn(x) {
+      if (!x) return this.choose(0);
+      this.examples.forEach(({ button }) => button.setAttribute("aria-pressed", false));
+      this.encode(x);
+    }
+
+    /* Puts the point on the code of an image and asks for its posterior. */
+    encode(x, code) {
+      this.x = x;
+      this.q = this.model.encoder ? this.model.encode(x) : null;
+      this.code = this.q ? this.q.mean : code;
+      this.view = this.answer = null;
+      this.id += 1;
+      if (this.q) this.worker.postMessage({ kind: "image", id: this.id, x });
+      this.part("original").getContext("2d").drawImage(views.picture(x, this.packed.shape), 0, 0);
+      this.moveTo(this.code);
+    }
+
+    /* Pins the point at z, inside the plane; drawn with the next frame. */
+    moveTo(z) {
+      this.z = z.map((value) => Math.min(this.reach, Math.max(-this.reach, value)));
+      this.preview(null);
+      clearTimeout(this.saying); // a screen reader hears of the point once it rests
+      this.saying = setTimeout(() => this.say(), 250);
+    }
+
+    preview(z) {
+      this.hover = z;
+      this.frame ||= requestAnimationFrame(() => {
+        this.frame = 0;
+        this.draw();
       });
     }
+
+    /* ---- input ---- */
 
     listen() {
-      this.plane.addEventListener("pointerdown", (event) => {
-        this.plane.setPointerCapture(event.pointerId);
-        this.plane.focus({ preventScroll: true });
-        this.moveToPointer(event);
-        event.preventDefault();
-      });
-      this.plane.addEventListener("pointermove", (event) => {
-        if (event.pointerType === "mouse" ? true : event.pressure > 0 || event.buttons) {
-          this.moveToPointer(event);
-        }
-      });
-      this.plane.addEventListener("keydown", (event) => this.onKey(event));
-      const restyle = () => { this.drawPoints(); this.draw(); };
+      const { plane } = this;
+      plane.addEventListener("pointermove", (event) => this.preview(this.pointerZ(event)));
+      for (const name of ["pointerleave", "pointercancel"]) {
+        plane.addEventListener(name, () => this.preview(null));
+      }
+      plane.addEventListener("pointerup", (event) => this.moveTo(this.pointerZ(event)));
+      plane.addEventListener("keydown", (event) => this.onKey(event));
+      this.part("layers").addEventListener("change", () => this.restyle());
+      const restyle = () => this.restyle();
       new MutationObserver(restyle).observe(document.documentElement,
         { attributes: true, attributeFilter: ["data-theme", "data-mode", "class"] });
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
-      new ResizeObserver(restyle).observe(this.plane);
+      new ResizeObserver(restyle).observe(plane);
     }
 
-    moveToPointer(event) {
+    pointerZ(event) {
       const box = this.plane.getBoundingClientRect();
-      const x = (event.clientX - box.left) / box.width;
-      const y = (event.clientY - box.top) / box.height;
-      this.moveTo([(2 * x - 1) * this.reach, (1 - 2 * y) * this.reach]);
+      const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
+      return [(2 * x - 1) * this.reach, (1 - 2 * y) * this.reach];
     }
 
     onKey(event) {
@@ -193,102 +219,75 @@
       const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step],
         ArrowDown: [0, -step] };
       if (event.key === "Home") this.moveTo([0, 0]);
+      else if (event.key === "End") this.moveTo(this.code);
       else if (moves[event.key]) this.moveTo(this.z.map((v, i) => v + moves[event.key][i]));
       else return;
       event.preventDefault();
     }
 
-    /* Puts the point at z, inside the plane; drawn with the next frame. */
-    moveTo(z) {
-      this.z = z.map((value) => Math.min(this.reach, Math.max(-this.reach, value)));
-      if (this.frame) return;
-      this.frame = requestAnimationFrame(() => {
-        this.frame = 0;
-        this.draw();
-      });
-      clearTimeout(this.saying); // a screen reader hears of the point once it rests
-      this.saying = setTimeout(() => this.say(), 250);
+    /* ---- drawing ---- */
+
+    /* Fits the canvases to the page and its theme, and draws all of it. */
+    restyle() {
+      const scale = window.devicePixelRatio || 1;
+      for (const canvas of this.root.querySelectorAll(".le-plane, .le-window")) {
+        canvas.width = canvas.height = Math.round((canvas.clientWidth || 320) * scale);
+      }
+      const [ground, codes] = [...this.part("layers").querySelectorAll("input")].map((i) => i.checked);
+      this.ink = getComputedStyle(this.plane).color;
+      this.base = views.drawBase(this.plane, this.layers, { ground, codes }, this.ink);
+      this.draw();
     }
 
     draw() {
-      const means = this.decoder.decode(this.z);
-      const data = this.image.data;
-      for (let i = 0; i < means.length; i++) {
-        data[4 * i] = data[4 * i + 1] = data[4 * i + 2] = 255 * means[i];
-        data[4 * i + 3] = 255;
-      }
-      this.picture.getContext("2d").putImageData(this.image, 0, 0);
-      this.drawPlane();
+      const z = this.hover ?? this.z, isCode = z.every((v, k) => Math.abs(v - this.code[k]) < 1e-6);
+      views.drawPlane(this.plane, this.base, this, this.ink);
+      const picture = views.picture(this.model.decode(z), this.packed.shape);
+      this.part("picture").getContext("2d").drawImage(picture, 0, 0);
+      this.part("what").textContent = isCode ? "reconstruction" : `decoded at ${point(z)}`;
+      if (this.view) views.drawWindow(this.part("window"), this.view, this.q, z, this.ink);
     }
 
-    /* Pixels of the plane's canvas at latent coordinates. */
-    place(z1, z2) {
-      const half = this.points.width / 2;
-      return [half * (1 + z1 / this.reach), half * (1 - z2 / this.reach)];
-    }
-
-    /* The encoded test set and the circles of the prior, once for each size and theme. */
-    drawPoints() {
-      const scale = window.devicePixelRatio || 1;
-      const size = Math.round((this.plane.clientWidth || PLANE) * scale);
-      this.points.width = this.points.height = this.plane.width = this.plane.height = size;
-      const context = this.points.getContext("2d");
-      this.ink = getComputedStyle(this.plane).color;
-      context.strokeStyle = this.ink;
-      context.globalAlpha = 0.25;
-      for (let radius = 1; radius <= this.reach; radius++) {
-        context.beginPath();
-        context.arc(...this.place(0, 0), (radius * size) / (2 * this.reach), 0, 2 * Math.PI);
-        context.stroke();
-      }
-      context.globalAlpha = 0.8;
-      const dot = (this.latents.length > 2000 ? 1.3 : 3) * scale;
-      for (let i = 0; i < this.latents.length / 2; i++) {
-        const [x, y] = this.place(this.latents[2 * i], this.latents[2 * i + 1]);
-        context.fillStyle = this.labels ? CLASS_COLORS[this.labels[i] % 10] : "#0072B2";
-        context.fillRect(x - dot / 2, y - dot / 2, dot, dot);
-      }
-    }
-
-    drawPlane() {
-      const context = this.plane.getContext("2d");
-      const size = this.plane.width;
-      const [x, y] = this.place(...this.z);
-      const radius = size / 40;
-      context.clearRect(0, 0, size, size);
-      context.drawImage(this.points, 0, 0);
-      context.strokeStyle = this.ink;
-      context.lineWidth = Math.max(1, size / 200);
-      context.beginPath();
-      context.arc(x, y, radius, 0, 2 * Math.PI);
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-        context.moveTo(x + dx * radius, y + dy * radius);
-        context.lineTo(x + dx * radius * 1.8, y + dy * radius * 1.8);
-      }
-      context.stroke();
+    isOff([z1, z2]) {
+      const n = Math.sqrt(this.off.length);
+      const cell = (v) => Math.min(n - 1, Math.floor(n * (v / this.reach + 1) / 2));
+      return this.off[cell(-z2) * n + cell(z1)] >= OFF;
     }
 
     say() {
-      let text = `z = (${signed(this.z[0])}, ${signed(this.z[1])})`;
+      let text = `z = ${point(this.z)}`;
       if (this.labels) {
         const { label, count, k } = nearestClass(this.latents, this.labels, this.z);
         text += `: of the ${k} nearest test images, ${count} show a ${label}`;
       }
-      this.text.textContent = `${text}.`;
+      this.part("text").textContent = `${text}.${this.isOff(this.z) ? " This is off the data." : ""}`;
+    }
+
+    /* Evidence, bound and gap, rounded so that what is shown adds up to the last digit. */
+    tellEncoding() {
+      const { q, logEvidence, bound, mean, sd, isResolved } = this.answer;
+      const round = (v) => Math.round(100 * v) / 100;
+      const gap = round(logEvidence) - round(bound);
+      const rows = [["log p(x)", logEvidence], ["bound", bound], ["gap, KL(q ‖ p(z|x))", gap]];
+      this.part("numbers").innerHTML = rows.map(([name, value]) =>
+        `<div><dt>${name}</dt><dd>${signed(round(value))} nats</dd></div>`).join("");
+      this.part("told").textContent = `q has its mean at ${point(q.mean)} and standard deviations ` +
+        `${point(q.sd)}; the exact posterior ${point(mean)} and ${point(sd)}.` +
+        (isResolved ? "" : " The posterior is too narrow to be measured well.");
+      this.part("window").setAttribute("aria-label",
+        `q(z|x) as ellipses over the exact posterior, ${signed(gap)} nats apart`);
     }
   }
 
   function start() {
-    const models = window.latentExplorerModels || {};
     document.querySelectorAll(".latent-explorer").forEach((root) => {
-      const packed = models[root.dataset.model];
-      if (packed && !root.explorer) root.explorer = new Explorer(root, packed);
+      const { model } = root.dataset;
+      const packed = (window.latentExplorerModels || {})[model];
+      const more = (window.latentExplorerEncoders || {})[model];
+      if (packed && !root.explorer) root.explorer = new Explorer(root, packed, more);
     });
-    performance.mark("latent-explorer-ready");
   }
 
-  if (typeof module !== "undefined") module.exports = { Decoder, floats, bytes, nearestClass };
-  if (typeof document === "undefined") return;
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();
