@@ -50,7 +50,7 @@ def test_the_last_frame_is_what_the_stored_run_decodes():
 
 @pytest.mark.data("mnist")
 def test_the_first_frame_is_what_its_training_draws():
-    """The first hundred samples, trained here again."""
+    """Trained here again: the plane before Adagrad's warm-up has ended."""
     first = film.read()[0]
     run = export_film.part(export_film.stored_run(), first.samples)
     assert np.abs(first.picture - export_film.picture(run)).max() <= HALF_A_LEVEL
@@ -62,9 +62,9 @@ def test_the_frames_are_the_marks_and_the_end_each_with_its_row_of_the_curve():
     assert [frame.samples for frame in frames] == [*export_film.MARKS, stored.config.n_samples]
     for frame in frames:
         if frame.samples in stored.curve["samples"]:
-            # trained with other products, so as near as two seeds of rounding
+            # products are rounded otherwise there, and the two runs drift apart a little
             for split, bound in frame.bounds.items():
-                assert bound == pytest.approx(stored.at(frame.samples, f"{split}_bound"), abs=1.0)
+                assert bound == pytest.approx(stored.at(frame.samples, f"{split}_bound"), abs=0.5)
 
 
 def finished(folder, n_samples, seed, curve):
@@ -152,11 +152,14 @@ def test_each_frame_shows_its_own_picture_with_the_cursor_on_its_row(tab):
             const svg = document.querySelector('.fs-curve');
             const dot = svg.querySelector('.fs-dot').transform.baseVal[0].matrix;
             const point = svg.querySelector('polyline.fs-test').points[film.frames[i].row];
-            return [document.querySelector('.fs-plane').src, dot.e - point.x, dot.f - point.y] }}""",
+            const {{ src }} = document.querySelector('.fs-plane');
+            return [src, dot.e - point.x, dot.f - point.y] }}""",
             i,
         )
         assert shown[0] == frame["picture"]
-        assert shown[1:] == pytest.approx([0, 0], abs=0.1)
+        assert shown[1] == pytest.approx(0, abs=0.1)
+        if content["curve"]["test_bound"][frame["row"]] > -190:  # else it waits at the bottom
+            assert shown[2] == pytest.approx(0, abs=0.1)
 
 
 def test_dragging_along_the_curve_goes_to_the_nearest_frame(tab):
@@ -164,7 +167,7 @@ def test_dragging_along_the_curve_goes_to_the_nearest_frame(tab):
     for i in (0, 4, len(frames) - 1):
         x = tab.evaluate(f"{FILM}.x({frames[i].samples})")
         box = tab.locator(".fs-curve").bounding_box()
-        tab.mouse.move(box["x"] + (x + 2) / 640 * box["width"], box["y"] + 30)
+        tab.mouse.move(box["x"] + (x + 1) / 320 * box["width"], box["y"] + 30)
         tab.mouse.down()
         tab.mouse.up()
         assert reading(tab)["samples"] == frames[i].samples
@@ -173,7 +176,8 @@ def test_dragging_along_the_curve_goes_to_the_nearest_frame(tab):
 def test_play_runs_from_the_first_frame_to_the_last_and_stops(tab):
     tab.clock.install()
     tab.click("[name=play]")
-    assert reading(tab)["samples"] == 100 and tab.inner_text("[name=play]") == "Pause"
+    assert reading(tab)["samples"] == film.read()[0].samples
+    assert tab.inner_text("[name=play]") == "Pause"
     tab.clock.run_for(60_000)
     assert reading(tab)["samples"] == film.read()[-1].samples
     assert tab.inner_text("[name=play]") == "Play"

@@ -16,7 +16,8 @@
     context.lineCap = context.lineJoin = "round";
     for (const stroke of strokes) {
       context.beginPath();
-      context.moveTo(...place(stroke[0]));
+      const [x, y] = place(stroke[0]);
+      context.moveTo(x - 0.01, y); // a line of no length would not be drawn
       stroke.forEach((point) => context.lineTo(...place(point)));
       context.stroke();
     }

@@ -7,8 +7,8 @@
 (function () {
   "use strict";
 
-  const VIEW = { width: 640, height: 190, left: 46, right: 8, top: 8, bottom: 34 };
-  const LOWEST = -190; // nats; the curve comes from far below, at the mean of nothing
+  const VIEW = { width: 320, height: 210, left: 42, right: 8, top: 8, bottom: 36 };
+  const LOWEST = -190; // nats; the curve comes from far below
   const FRAME_MS = 700;
   const MARKUP = `
     <div class="fs-live">
@@ -76,7 +76,7 @@
 
     y(bound) {
       const highest = Math.max(...this.curve.train_bound, ...this.curve.test_bound);
-      const share = (Math.max(bound, LOWEST) - LOWEST) / (highest + 3 - LOWEST);
+      const share = (bound - LOWEST) / (highest + 3 - LOWEST);
       return VIEW.height - VIEW.bottom - share * (VIEW.height - VIEW.top - VIEW.bottom);
     }
 
@@ -90,17 +90,18 @@
       const { curve } = this, bottom = VIEW.height - VIEW.bottom;
       const line = (name) => curve.samples.map((samples, i) =>
         `${this.x(samples).toFixed(1)},${this.y(curve[name][i]).toFixed(1)}`).join(" ");
-      const decades = [2, 3, 4, 5, 6, 7].map((k) => `<text x="${this.x(10 ** k)}" y="${bottom + 16}"
+      const decades = [4, 5, 6, 7].map((k) => `<text x="${this.x(10 ** k)}" y="${bottom + 16}"
         text-anchor="middle">10<tspan dy="-5" font-size="9">${k}</tspan></text>`);
-      const heights = [-180, -160].map((v) => `<path class="fs-grid" d="M${VIEW.left} ${this.y(v)}
+      const heights = [-180, -170, -160, -150].map((v) => `<path class="fs-grid" d="M${VIEW.left} ${this.y(v)}
         H${VIEW.width - VIEW.right}"/><text x="${VIEW.left - 6}" y="${this.y(v) + 4}"
         text-anchor="end">${nats(v).replace(".0", "")}</text>`);
       const ticks = this.frames.map(({ row }) =>
         `<path class="fs-tick" d="M${this.x(curve.samples[row])} ${bottom}v5"/>`);
       this.part("curve").innerHTML = `${heights.join("")}${decades.join("")}${ticks.join("")}
         <path class="fs-axis" d="M${VIEW.left} ${bottom}H${VIEW.width - VIEW.right}"/>
-        <polyline points="${line("train_bound")}"/>
-        <polyline class="fs-test" points="${line("test_bound")}"/>
+        <svg width="${VIEW.width}" height="${bottom}">
+          <polyline points="${line("train_bound")}"/>
+          <polyline class="fs-test" points="${line("test_bound")}"/></svg>
         <text x="${VIEW.width - VIEW.right}" y="${VIEW.height - 3}" text-anchor="end">samples</text>
         <path class="fs-cursor"/><circle class="fs-dot" r="5"/>`;
     }
@@ -120,7 +121,7 @@
       image.src = this.frames[frame].picture;
       image.alt = `The plane of digits after ${count}`;
       this.part("cursor").setAttribute("d", `M${x} ${VIEW.top}V${VIEW.height - VIEW.bottom}`);
-      this.part("dot").setAttribute("transform", `translate(${x} ${this.y(test)})`);
+      this.part("dot").setAttribute("transform", `translate(${x} ${this.y(Math.max(test, LOWEST))})`);
       this.slider.setAttribute("aria-valuetext", count);
       this.part("text").textContent = `After ${count}: bound ${nats(train)} nats on the training set, ` +
         `${nats(test)} on the test set.`;

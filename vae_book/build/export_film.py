@@ -13,7 +13,9 @@ import vae_core as vc
 from vae_book import film, plots
 from vae_book.explorer import longest_runs
 
-MARKS = (100, 21_500, 100_000, 215_500, 316_300, 464_200, 681_300, 1_000_000, 1_467_800, 2_154_500)
+# the plateau, then sixths of a decade, as the curve has rows
+MARKS = (10_000, 21_500, 100_000, 215_500, 316_300, 464_200, 681_300)
+MARKS += (1_000_000, 1_467_800, 2_154_500, 3_162_300)
 COLUMNS = ("samples", "train_bound", "test_bound")
 
 
@@ -46,7 +48,8 @@ def joined_curve(runs) -> list[dict[str, float]]:
 
 def content(parts, stored) -> dict:
     """Curve and frames of these runs, shortest first, and of the stored run."""
-    rows = joined_curve([*parts, stored])
+    first = parts[0].config.n_samples
+    rows = [row for row in joined_curve([*parts, stored]) if row["samples"] >= first]
     at = {row["samples"]: i for i, row in enumerate(rows)}
     frames = [
         {"row": at[run.config.n_samples], "picture": film.pack(picture(run))}
