@@ -205,7 +205,7 @@
       new MutationObserver(restyle).observe(document.documentElement,
         { attributes: true, attributeFilter: ["data-theme", "data-mode", "class"] });
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
-      new ResizeObserver(restyle).observe(plane);
+      new ResizeObserver(() => { if (plane.width !== this.side(plane)) restyle(); }).observe(plane);
     }
 
     pointerZ(event) {
@@ -227,11 +227,15 @@
 
     /* ---- drawing ---- */
 
+    /* Device pixels along the side of a canvas as it is laid out. */
+    side(canvas) {
+      return Math.round((canvas.clientWidth || 320) * (window.devicePixelRatio || 1));
+    }
+
     /* Fits the canvases to the page and its theme, and draws all of it. */
     restyle() {
-      const scale = window.devicePixelRatio || 1;
       for (const canvas of this.root.querySelectorAll(".le-plane, .le-window")) {
-        canvas.width = canvas.height = Math.round((canvas.clientWidth || 320) * scale);
+        canvas.width = canvas.height = this.side(canvas);
       }
       const [ground, codes] = [...this.part("layers").querySelectorAll("input")].map((i) => i.checked);
       this.ink = getComputedStyle(this.plane).color;

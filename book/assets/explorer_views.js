@@ -169,7 +169,7 @@
         picture(Float32Array.from(pixels, (v) => v / 255), size), box);
       chart.context.globalAlpha = 1;
     }
-    const n = Math.sqrt(off.length), shade = isInk ? 0.5 : 0.8;
+    const n = Math.sqrt(off.length), shade = isInk ? 0.5 : 0.65;
     chart.image(painted(n, n, (data, i) => data.set([128, 128, 128, shade * off[i]], 4 * i)), box);
     chart.priorCircles(ink, reach);
     if (shown.codes) chart.codes(latents, labels);
