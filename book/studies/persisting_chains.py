@@ -4,8 +4,8 @@ the training of Figure 3's models, beside chains that begin anew and the truth b
     python book/studies/persisting_chains.py [KEY ...]
 
 trains the stored runs of Figure 3 again up to UNTIL samples, moves every variant's chains at each
-of the paper's evaluations, and writes `persisting_chains.json` beside this file: half an hour or more
-on one core. The page `reproducibility/estimator` tells what it means.
+of the paper's evaluations, and writes `persisting_chains.json` beside this file: half an hour or
+more on one core. The page `reproducibility/estimator` tells what it means.
 """
 
 import itertools
