@@ -2,8 +2,8 @@
 
     python tests/mutants.py [MODULE ...] [--per-module 8] [--jobs 2] [--list]
 
-Each mutant is one small change of one module, tried in a fresh process with one thread against the
-tests that are responsible for that module. Beside those of NAMED, they are evenly spread over a
+Each mutant is one small change of one module, tried in a process of its own with one thread against
+the tests that are responsible for that module. Beside those of NAMED, they are evenly spread over a
 module and the same every time. The exit status is 1 if fewer than 85% are killed, if one of NAMED
 lives, or any other that SURVIVORS does not explain.
 
@@ -14,11 +14,12 @@ that file after a change of the tests that may have made them weaker.
 import ast
 import copy
 import hashlib
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,7 +30,12 @@ import click
 ROOT = Path(__file__).resolve().parents[1]
 KILLED = ROOT / "_build" / "mutants.txt"
 ENOUGH = 0.85
-SECONDS = 600  # a mutant that hangs is noticed, too
+SECONDS = 1800
+FAST = "not compiled and not medium"  # without tests that wait for a compiler
+PROCESSES = multiprocessing.get_context("forkserver")  # forked before anything is computed
+PROCESSES.set_forkserver_preload(
+    ["torch", "torch._dynamo", "scipy.stats", "sklearn.datasets", "pytest", "arviz"]
+)
 TESTS = {  # in this order, until one fails: the fast ones first
     "model": "test_model test_numpy_reference",
     "estimators": "test_numpy_reference test_estimators",
@@ -190,8 +196,8 @@ def place(tree: ast.Module, module: str, node: ast.AST) -> str:
     return ".".join([module, *around])
 
 
-def is_killed(mutant: Mutant) -> bool:
-    """Whether the module's tests fail with the mutant in its place."""
+def is_killed(mutant: Mutant, limit: float = SECONDS) -> bool:
+    """Whether the module's tests fail, or hang, with the mutant in its place."""
     with tempfile.TemporaryDirectory() as folder:
         ignore = shutil.ignore_patterns("__pycache__")
         for name in ("vae_core", "vae_book", "tests"):
@@ -199,15 +205,24 @@ def is_killed(mutant: Mutant) -> bool:
         shutil.copy(ROOT / "pyproject.toml", folder)
         (Path(folder) / "vae_core" / f"{mutant.module}.py").write_text(mutant.source)
         (Path(folder) / "book").symlink_to(ROOT / "book")
-        tests = [f"tests/{name}.py" for name in TESTS[mutant.module].split()]
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-        environment = os.environ | {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1"}
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        try:
-            done = subprocess.run(command, cwd=folder, env=environment, timeout=SECONDS, **silent)
-        except subprocess.TimeoutExpired:
-            return True
-        return done.returncode != 0
+        process = PROCESSES.Process(target=run_tests, args=(folder, TESTS[mutant.module].split()))
+        process.start()
+        process.join(limit)
+        process.kill()
+        process.join()
+        return process.exitcode != 0
+
+
+def run_tests(folder: str, names: list[str]) -> None:
+    """In a process of its own: the tests on the package that lies in ``folder``."""
+    import pytest
+
+    os.chdir(folder)
+    os.environ["PYTHONPATH"] = sys.path[0] = folder
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1), os.dup2(nowhere, 2)
+    tests = [f"tests/{name}.py" for name in names]
+    sys.exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", FAST, *tests]))
 
 
 def killed_before() -> set[str]:
@@ -217,9 +232,9 @@ def killed_before() -> set[str]:
     )
 
 
-def tried(mutant: Mutant) -> bool:
+def tried(mutant: Mutant, limit: float) -> bool:
     """:func:`is_killed`, told on a line and, if so, noted for later runs."""
-    killed = is_killed(mutant)
+    killed = is_killed(mutant, limit)
     if killed:
         with KILLED.open("a") as file:
             file.write(f"{mutant.digest} {mutant.name}\n")
@@ -229,14 +244,12 @@ def tried(mutant: Mutant) -> bool:
     return killed
 
 
-def check_baseline(pool: ThreadPoolExecutor, modules: list[str]) -> None:
-    """Without a mutant the tests pass; else all would seem to be killed."""
-    whole = [Mutant(module, "", source_of(module)) for module in modules]
-    failing = [
-        m.module for m, fails in zip(whole, pool.map(is_killed, whole), strict=True) if fails
-    ]
-    if failing:
-        raise click.ClickException(f"the tests of {', '.join(failing)} fail as they are")
+def time_limit(module: str) -> float:
+    """Ten times what the module's tests take without a mutant; they have to pass then."""
+    started = time.monotonic()
+    if is_killed(Mutant(module, "", source_of(module))):
+        raise click.ClickException(f"the tests of {module} fail as they are")
+    return 10 * (time.monotonic() - started)
 
 
 @click.command()
@@ -251,11 +264,14 @@ def main(modules: tuple[str, ...], per_module: int, jobs: int, list_only: bool) 
         click.echo("\n".join(mutant.name for mutant in everything))
         return
     KILLED.parent.mkdir(exist_ok=True)
+    os.environ["OMP_NUM_THREADS"] = "1"
     before = killed_before()
     tasks = [mutant for mutant in everything if mutant.digest not in before]
     with ThreadPoolExecutor(jobs) as pool:
-        check_baseline(pool, list(dict.fromkeys(mutant.module for mutant in tasks)))
-        alive = [m.name for m, dead in zip(tasks, pool.map(tried, tasks), strict=True) if not dead]
+        modules = tuple(dict.fromkeys(mutant.module for mutant in tasks))
+        limits = dict(zip(modules, pool.map(time_limit, modules), strict=True))
+        dead = pool.map(tried, tasks, [limits[mutant.module] for mutant in tasks])
+        alive = [mutant.name for mutant, killed in zip(tasks, dead, strict=True) if not killed]
     share = 1 - len(alive) / len(everything)
     unexplained = [name for name in alive if name not in SURVIVORS]
     click.echo(f"{share:.0%} of {len(everything)} mutants killed, {len(unexplained)} not explained")
