@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vae_core import hmc
+from vae_core._arguments import check_choice
 from vae_core.estimators import log_mean_exp
 from vae_core.log_joint import LatentVariableModel, log_joint_of
 from vae_core.marginal_likelihood.chains import N_CANDIDATES, fitted_normal, start_chains
@@ -84,8 +85,7 @@ def density_ratio(samples: Tensor, log_joint: Tensor, n_fit: int, density: str) 
 
 
 def _check(latent_dim: int, n_fit: int, density: str) -> None:
-    if density not in DENSITIES:
-        raise ValueError(f"density={density!r}: choose one of {', '.join(DENSITIES)}")
+    check_choice("density", density, DENSITIES)
     least = 2 * (latent_dim + 1)  # with fewer, a chain that rejects a move or two is degenerate
     if n_fit < least:
         raise ValueError(

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from vae_core._arguments import check_between
 from vae_core.log_joint import AutogradLogJoint, LatentVariableModel, LogJoint, log_joint_of
 from vae_core.model import standard_normal_log_prob
 
@@ -50,6 +51,7 @@ def quadrature(
             f"quadrature in {dim} latent dimensions: the grid grows as its power; at most "
             f"{max(PER_AXIS)} are served, use importance_sampling or ais"
         )
+    check_between("tolerance", tolerance, 0)
     log_joint = log_joint_of(model, x).double()
     estimate, error = x.new_empty(2, x.shape[0], dtype=torch.float64)
     remaining, per_axis = torch.arange(x.shape[0]), PER_AXIS[dim]
