@@ -30,7 +30,7 @@ import click
 ROOT = Path(__file__).resolve().parents[1]
 KILLED = ROOT / "_build" / "mutants.txt"
 ENOUGH = 0.85
-SECONDS = 1800
+SECONDS = 600  # of a file of tests, at most
 FAST = "not compiled and not medium and not sixty and not workers"  # the rest takes no minutes
 PROCESSES = multiprocessing.get_context("forkserver")  # forked before anything is computed
 PROCESSES.set_forkserver_preload(
@@ -262,8 +262,11 @@ def seconds(name: str) -> float:
 @click.argument("modules", nargs=-1, type=click.Choice(list(TESTS)), metavar="[MODULE]...")
 @click.option("--per-module", default=8, show_default=True, help="Mutants of each module.")
 @click.option("--jobs", default=2, show_default=True, help="Processes side by side.")
+@click.option("--passed", is_flag=True, help="The tests have just passed: do not run them first.")
 @click.option("--list", "list_only", is_flag=True, help="List the mutants; try none.")
-def main(modules: tuple[str, ...], per_module: int, jobs: int, list_only: bool) -> None:
+def main(
+    modules: tuple[str, ...], per_module: int, jobs: int, passed: bool, list_only: bool
+) -> None:
     """Try mutants of the MODULES of vae_core, by default of all that TESTS names."""
     everything = [mutant for module in modules or TESTS for mutant in mutants(module, per_module)]
     if list_only:
@@ -275,9 +278,9 @@ def main(modules: tuple[str, ...], per_module: int, jobs: int, list_only: bool) 
     tasks = [mutant for mutant in everything if mutant.digest not in before]
     with ThreadPoolExecutor(jobs) as pool:
         names = sorted({name for mutant in tasks for name in TESTS[mutant.module].split()})
-        usual = dict(zip(names, pool.map(seconds, names), strict=True))
-        limits = [10 * sum(usual[name] for name in TESTS[m.module].split()) for m in tasks]
-        dead = pool.map(tried, tasks, limits)
+        usual = {} if passed else dict(zip(names, pool.map(seconds, names), strict=True))
+        times = [sum(usual.get(n, SECONDS) for n in TESTS[m.module].split()) for m in tasks]
+        dead = pool.map(tried, tasks, [10 * time for time in times])
         alive = [mutant.name for mutant, killed in zip(tasks, dead, strict=True) if not killed]
     share = 1 - len(alive) / len(everything)
     unexplained = [name for name in alive if name not in SURVIVORS]

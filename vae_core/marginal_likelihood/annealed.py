@@ -51,8 +51,8 @@ def annealed_importance_sampling(
 
     Each chain starts at the prior and passes n_temperatures densities p(z) p(x|z)^beta with one
     HMC transition of n_leapfrog steps at each. A pilot run tunes the step sizes beforehand. The
-    weights are nearly log-normal, so that a few chains understate their spread: with 8 the z-scores
-    have a mean square of about 1.5.
+    error is found from the chains themselves: on closed forms the z-scores of 8 have a mean square
+    of 1.3 to 1.6 (Student's t has 1.4), those of 32 of 1.1.
     """
     log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)

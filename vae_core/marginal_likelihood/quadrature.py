@@ -134,7 +134,8 @@ def refine(
         is_resolved = error <= tolerance and torch.exp(log_mass.max() - total) < 0.5**grid.dim
         if is_resolved or total.isnan():
             edge = torch.exp(torch.logsumexp(log_mass[outside], 0) - total)
-            return total, error + torch.exp(left_out - total), edge.item()
+            # beyond the grid a Gaussian holds less than twice what its outermost cells do
+            return total, error + torch.exp(left_out - total) + 2 * edge, edge.item()
         is_cut = value + gain > value.max() + math.log(tolerance) + NEGLIGIBLE
         left_out = torch.logaddexp(left_out, torch.logsumexp(log_mass[~is_cut], 0))
         index, width = grid.cut(index[is_cut]), width / 2
