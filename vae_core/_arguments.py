@@ -26,7 +26,7 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
 
 def check_between(name: str, value: Any, low: float, high: float = math.inf) -> None:
     """A finite number strictly between two others."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not low < value < high:
+    if not isinstance(value, Real) or isinstance(value, bool) or not low < float(value) < high:
         limits = f"above {low}" if high == math.inf else f"between {low} and {high}"
         raise ValueError(f"{name}={_shown(value)}: it must be a finite number {limits}")
 

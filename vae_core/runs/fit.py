@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -73,7 +73,7 @@ def fit(
         raise ValueError(f"dataset={settings['dataset']!r}: the data are x_train; leave it out")
     if model is not None:
         _check_model(model, algorithm, train.shape[1], latent_dim, likelihood)
-        latent_dim = model.latent_dim
+        latent_dim = cast(Any, model).latent_dim
     name = _described(train, test)
     settings |= {"dataset": name, "algorithm": algorithm, "likelihood": likelihood, "seed": seed}
     settings["latent_dim"] = 2 if latent_dim is None else latent_dim
