@@ -112,7 +112,7 @@ def test_initial_parameters_have_the_asked_deviation():
     [
         ({"latent_dim": 0}, "latent_dim=0"),
         ({"data_dim": -1}, "data_dim=-1"),
-        ({"hidden": (5, 0)}, r"hidden=\(5, 0\)"),
+        ({"hidden": (5, 0)}, r"hidden\[1\]=0"),
         ({"likelihood": "poisson"}, "likelihood='poisson'.*bernoulli"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -286,6 +287,11 @@ def test_an_interruption_says_whether_there_is_a_checkpoint(digits, tmp_path, ca
     again = Trainer(config(n_samples=10**8), digits)
     load_checkpoint(tmp_path / "c.safetensors", again)
     assert again.samples == 1_000
+
+
+def test_an_interruption_comes_back_from_a_worker_whole(tmp_path):
+    told = pickle.loads(pickle.dumps(RunInterrupted("key", tmp_path)))
+    assert (told.key, told.checkpoint) == ("key", tmp_path)
 
 
 # Numbers that are none

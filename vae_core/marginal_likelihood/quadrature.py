@@ -89,12 +89,12 @@ class Grid:
         self.half = 0.5 * per_axis * self.width
 
     def centres(self, index: Tensor, width: float) -> Tensor:
-        """The middles of cells of some level (cells, dim)."""
-        return (index + 0.5) * width - self.half
+        """The middles of cells of some level (cells, dim), in float64."""
+        return (index.double() + 0.5) * width - self.half
 
     def log_joint(self, density: LogJoint | AutogradLogJoint) -> Tensor:
         """log p(x, z) of every x at every cell of the first level, (cells, batch)."""
-        z = self.centres(self.index, self.width).double()
+        z = self.centres(self.index, self.width)
         return density.table(z) + standard_normal_log_prob(z).unsqueeze(-1)
 
     def slope(self, value: Tensor) -> Tensor:
@@ -134,8 +134,7 @@ def refine(
         is_resolved = error <= tolerance and torch.exp(log_mass.max() - total) < 0.5**grid.dim
         if is_resolved or total.isnan():
             edge = torch.exp(torch.logsumexp(log_mass[outside], 0) - total)
-            # beyond the grid a Gaussian holds less than twice what its outermost cells do
-            return total, error + torch.exp(left_out - total) + 2 * edge, edge.item()
+            return total, error + torch.exp(left_out - total), edge.item()
         is_cut = value + gain > value.max() + math.log(tolerance) + NEGLIGIBLE
         left_out = torch.logaddexp(left_out, torch.logsumexp(log_mass[~is_cut], 0))
         index, width = grid.cut(index[is_cut]), width / 2
@@ -146,7 +145,7 @@ def refine(
                 f"quadrature did not reach tolerance={tolerance} with n_samples="
                 f"{grid.max_points} points: the posterior is narrower than {width:.2g}"
             )
-        z = grid.centres(index, width).double().unsqueeze(1)  # (cells, 1, dim)
+        z = grid.centres(index, width).unsqueeze(1)  # (cells, 1, dim)
         parts = [density(block) for block in z.split(BLOCK)]
         value, gradient = (torch.cat(part).squeeze(1) for part in zip(*parts, strict=True))
         gain = 0.5 * width * gradient.abs().sum(-1)
