@@ -4,6 +4,7 @@
 # make refresh            executes the notebooks in place with their defaults, as they are committed
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
 # make mutants            is each line of the package held by a test? an hour or so on two cores
+# make coverage           which branches of vae_core do the tests of `make unit` take?
 # make serve | lint | lock | clean
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ NBVAL := $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-en
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: book pdf test lint unit notebooks verify smoke site refresh mutants serve lock clean
+.PHONY: book pdf test lint unit notebooks verify smoke site refresh mutants coverage serve lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -48,7 +49,7 @@ unit: $(STAMP)
 # The committed outputs must follow from the code: nothing is taken from the user's own store, and
 # a figure whose run is not committed fails instead of training for an hour.
 notebooks: $(STAMP)
-	VAE_CORE_TRAIN=never VAE_CORE_CACHE=$(CURDIR)/_build/cache $(NBVAL) book
+	VAE_CORE_TRAIN=never VAE_CORE_CACHE="$(CURDIR)/_build/cache" $(NBVAL) book
 
 verify: $(STAMP)
 	$(BIN)/vae-core verify --quick --jobs 2
@@ -65,6 +66,12 @@ refresh: $(STAMP)
 
 mutants: $(STAMP)
 	$(BIN)/python tests/mutants.py
+
+# Spawned workers are measured, too. One process at a time: what is measured runs at half the pace.
+coverage: $(STAMP)
+	$(BIN)/python -m coverage run -m pytest -m "not notebooks and not site and not nightly"
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

@@ -172,3 +172,18 @@ def test_the_step_size_is_that_of_the_experiment_unless_given():
     assert (RunConfig(latent_dim=20).step_size, RunConfig(latent_dim=200).step_size) == (0.01, 0.02)
     assert RunConfig(algorithm="wake_sleep").adagrad_warmup == 100
     assert RunConfig(latent_dim=200, step_size=0.1).step_size == 0.1
+
+
+def test_what_a_step_and_a_run_would_need_is_known_beforehand():
+    """Digits, 64-8-2: 1,156 weights and biases; 100 rows of 2 x 2 + 2 x 64 + 2 x 8 numbers."""
+    small = {"dataset": "digits", "latent_dim": 2, "hidden": (8,)}
+    config = RunConfig(**small, batch_size=100)
+    assert config.n_parameters == (64 + 1) * 8 + (8 + 1) * 4 + (2 + 1) * 8 + (8 + 1) * 64 == 1_156
+    assert config.memory == 4 * (3 * 1_156 + 2 * 100 * 148)
+    with pytest.raises(
+        ValueError, match="batch_size=1000000000, n_mc=1 would need about 1,103 GiB"
+    ):
+        RunConfig(**small, batch_size=10**9)
+    with pytest.raises(ValueError, match="would take about .* years"):
+        RunConfig(**small, n_samples=10**15)
+    assert RunConfig(**small, n_samples=10**10).n_samples == 10**10

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from vae_core.algorithms import ALGORITHMS
 from vae_core.runs import RunConfig, load_data
-from vae_core.runs.trainer import Trainer
+from vae_core.runs.trainer import Trainer, settings_of
 
 FILE = Path(__file__).with_name("golden_runs.json")
 TOLERANCE = 2e-3  # nats
@@ -52,6 +53,12 @@ def test_the_curve_is_the_pinned_one(name):
     assert [row["samples"] for row in rows] == [row["samples"] for row in pinned]
     for row, expected in zip(rows, pinned, strict=True):
         assert row == pytest.approx(expected, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_an_algorithms_own_defaults_are_those_of_a_run(name):
+    config = RunConfig(dataset="digits", algorithm=name, step_size=0.01)
+    assert settings_of(config) == ALGORITHMS[name].Settings()
 
 
 def test_no_two_settings_have_one_curve():

@@ -293,3 +293,54 @@ def test_bad_arguments_are_named(change, message):
     }
     with pytest.raises(ValueError, match=message):
         hmc.sample(**arguments | change)
+
+
+@pytest.mark.parametrize(("height", "is_divergent"), [(900.0, False), (1_100.0, True)])
+def test_a_transition_diverges_above_an_energy_error_of_1000(height, is_divergent):
+    """A flat density with a cliff between 0 and 1: the error is its height."""
+
+    def cliff(z):
+        return -height * (z[:, 0] > 0.5).to(z.dtype), torch.zeros_like(z)
+
+    state = hmc.init(torch.zeros(1, 1), cliff)
+    noise = {"momentum": torch.ones(1, 1), "uniform": torch.full((1,), 0.5)}
+    after, info = hmc.step(state, 1.0, 1, cliff, **noise)
+    assert info.energy_error.item() == height and not info.is_accepted.item()
+    assert info.is_divergent.item() == is_divergent and after.position.item() == 0
+
+
+def test_the_first_step_is_doubled_or_halved_until_acceptance_passes_one_half():
+    sds = torch.tensor([1e-3, 0.05, 1.0, 4.0], dtype=torch.float64)
+
+    def target(z):
+        return -0.5 * (z[:, 0] / sds).square(), -z / sds[:, None].square()
+
+    state = hmc.init((0.7 * sds)[:, None], target)
+    found = hmc.reasonable_step_size(state, target, generator=seeded(3))
+    momentum = torch.randn(4, 1, generator=seeded(3), dtype=torch.float64)
+
+    def is_likely(step_size):
+        end, p = hmc.leapfrog(state, momentum, step_size, 1, target)
+        before, after = energy(state, momentum), energy(end, p)
+        return before - after > math.log(0.5)
+
+    doublings = torch.log2(found / 0.1)
+    torch.testing.assert_close(doublings, doublings.round())
+    assert doublings.min() < 0 < doublings.max()
+    before = found * 2.0 ** -doublings.sign()
+    assert (is_likely(found) != is_likely(before)).all()
+    assert torch.equal(is_likely(before), doublings > 0)
+
+
+def test_dual_averaging_is_hoffman_and_gelmans():
+    """Two updates by hand, eq. 6: gamma 0.2, t0 10, kappa 0.75, target 0.8."""
+    state = hmc.dual_averaging_init(torch.tensor([0.5], dtype=torch.float64))
+    mu, mean_error, average = math.log(2 * 0.5), 0.0, math.log(0.5)
+    for t, acceptance in enumerate((0.3, 1.0), start=1):
+        given = torch.tensor([acceptance], dtype=torch.float64)
+        state = hmc.dual_averaging_update(state, given, 0.8)
+        mean_error = (1 - 1 / (t + 10)) * mean_error + (0.8 - acceptance) / (t + 10)
+        log_step = mu - math.sqrt(t) / 0.2 * mean_error
+        average = t**-0.75 * log_step + (1 - t**-0.75) * average
+        assert state.log_step.item() == pytest.approx(log_step)
+        assert state.log_step_average.item() == pytest.approx(average)

@@ -1,6 +1,7 @@
 """log p(x) against closed forms, quadrature and its own error signs."""
 
 import math
+import warnings
 
 import arviz
 import pytest
@@ -12,6 +13,8 @@ from vae_core.linear_gaussian import exact_log_marginal
 from vae_core.log_joint import AutogradLogJoint, LogJoint, log_joint_of
 from vae_core.marginal_likelihood import annealed, bdmc, log_marginal
 from vae_core.marginal_likelihood.appendix_d import autocorrelation_time
+from vae_core.marginal_likelihood.chains import fitted_normal
+from vae_core.marginal_likelihood.importance import fitted_proposal
 from vae_core.model import VAE, bernoulli_log_prob, standard_normal_log_prob
 from vae_core.runs.config import RunConfig
 from vae_core.runs.trainer import Trainer
@@ -382,3 +385,34 @@ def test_a_proposal_must_be_normal():
         log_marginal(
             VAE(6, 2, ()), torch.zeros(2, 6), proposal=lambda x: torch.distributions.Gumbel(0, 1)
         )
+
+
+def test_a_normal_is_fitted_to_samples_of_any_width():
+    samples = 1e-3 * torch.randn(400, 2, 3, generator=seeded(), dtype=torch.float64)
+    mean, tril = fitted_normal(samples)
+    for i in range(2):
+        torch.testing.assert_close(mean[i], samples[:, i].mean(0))
+        torch.testing.assert_close(
+            tril[i] @ tril[i].T, torch.cov(samples[:, i].T), rtol=1e-3, atol=0
+        )
+    mean, tril = fitted_normal(torch.full((5, 1, 2), 0.7))  # chains that never moved
+    assert mean.tolist() == [[pytest.approx(0.7)] * 2] and 0 < tril[0].diagonal().max() < 1e-6
+
+
+def test_appendix_d_warns_from_five_latent_dimensions_on():
+    x, options = torch.zeros(1, 6), {"generator": seeded(), "n_burnin": 1, "n_leapfrog": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        log_marginal(VAE(6, 4, ()), x, "hmc_density", 12, **options)
+    with pytest.warns(UserWarning, match="5 latent dimensions"):
+        log_marginal(VAE(6, 5, ()), x, "hmc_density", 12, **options)
+
+
+def test_proposals_are_wider_than_the_posterior():
+    """A fitted proposal has 1.3 times the posterior's standard deviations."""
+    model = linear_gaussian(2)
+    x = draw(model, 1).expand(300, -1)
+    q = fitted_proposal(model, x, n_candidates=100, generator=seeded())
+    posterior = known.exact_posterior(model, x[:1])
+    found = (q.covariance_matrix.mean(0) / posterior.covariance_matrix[0]).diagonal()
+    torch.testing.assert_close(found, torch.full_like(found, 1.3**2), rtol=0.05, atol=0)

@@ -112,7 +112,7 @@ def test_initial_parameters_have_the_asked_deviation():
     [
         ({"latent_dim": 0}, "latent_dim=0"),
         ({"data_dim": -1}, "data_dim=-1"),
-        ({"hidden": (5, 0)}, r"hidden=\(5, 0\)"),
+        ({"hidden": (5, 0)}, r"hidden\[1\]=0"),
         ({"likelihood": "poisson"}, "likelihood='poisson'.*bernoulli"),
     ],
 )
@@ -130,3 +130,17 @@ def test_a_float64_model_is_sampled_in_float64(likelihood):
     # both means are over 20,000 draws: five standard errors of their difference
     error = 5 * (x.std(0) ** 2 + model.decode(z).mean.std(0) ** 2).sqrt() / 20_000**0.5
     assert ((x.mean(0) - model.decode(z).mean.mean(0)).abs() < error).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "rows", "message"),
+    [
+        ("encode", torch.zeros(3, 5), r"x has shape \(3, 5\): \(\.\.\., 6\) is needed"),
+        ("encode", torch.zeros(3, 6).byte(), "x is of torch.uint8, the model of torch.float32"),
+        ("decode", torch.zeros(3, 6), r"z has shape \(3, 6\): \(\.\.\., 2\) is needed"),
+        ("decode", torch.zeros(3, 2).double(), "z is of torch.float64"),
+    ],
+)
+def test_rows_of_another_width_or_precision_are_refused(tiny_vae, method, rows, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(tiny_vae, method)(rows)

@@ -122,7 +122,7 @@ def test_the_workers_of_a_sweep_end_with_it():
         "import vae_core.runs.trainer\nvae_core.runs.trainer.CHECKPOINT_SECONDS = 0.0\n"
         "from vae_core import RunConfig\nfrom vae_core.runs.sweep import sweep\n"
         "if __name__ == '__main__':\n"
-        "    endless = dict(dataset='digits', hidden=(8,), n_samples=10**9, evals_per_decade=1)\n"
+        "    endless = dict(dataset='digits', hidden=(8,), n_samples=10**8, evals_per_decade=1)\n"
         "    configs = [RunConfig(**endless, seed=seed) for seed in range(3)]\n"
         "    list(sweep(configs, jobs=1, progress=False))\n"
     )

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 
+import psutil
 import pytest
 import torch
 from safetensors import safe_open
@@ -25,6 +27,8 @@ from vae_core.runs.sweep import SweepError, configs_of, shard, sweep
 from vae_core.runs.trainer import Trainer
 
 N_KILLS, KILLS_A_RUN = 60, 20
+# short of what is compiled, and hours of training
+ENDLESS = {"dataset": "digits", "hidden": (8,), "n_samples": 10**8, "evals_per_decade": 1}
 
 
 def config(**fields):
@@ -99,19 +103,28 @@ def test_of_three_processes_with_one_run_one_is_killed(forkserver, empty_referen
     assert find_run(RunConfig(**settings)) is not None
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_the_workers_of_a_sweep_end_with_it(how, tmp_path):
-    """Two workers, both in their last run: nothing is left in the queue that would wake them."""
-    script = (
-        "import vae_core.runs.trainer\nvae_core.runs.trainer.CHECKPOINT_SECONDS = 0.0\n"
-        "from vae_core import RunConfig\nfrom vae_core.runs.sweep import sweep\n"
-        "if __name__ == '__main__':\n"
-        "    endless = dict(dataset='digits', hidden=(8,), n_samples=10**9, evals_per_decade=1)\n"
-        "    configs = [RunConfig(**endless, seed=seed) for seed in range(2)]\n"
-        "    list(sweep(configs, jobs=2, progress=False))\n"
-    )
-    file = tmp_path / "endless.py"
-    file.write_text(script)
+SWEEP = """
+import vae_core.runs.trainer
+vae_core.runs.trainer.CHECKPOINT_SECONDS = 0.0
+from vae_core import RunConfig
+from vae_core.runs.sweep import sweep
+if __name__ == "__main__":
+    fields = {fields}
+    list(sweep([RunConfig(**fields, seed=seed) for seed in range(2)], jobs=2, progress=False))
+"""
+
+
+def checkpoints():
+    """When the newest checkpoint of each run was written."""
+    with suppress(FileNotFoundError):  # one takes the place of another
+        found = (runs.cache_dir() / "checkpoints").glob("*0.safetensors")
+        return {path.name: path.stat().st_mtime_ns for path in found}
+    return {}
+
+
+def kill_a_sweep(file, how):
+    """Stops the script once its two runs have new checkpoints; waits for all its processes."""
+    before = checkpoints()
     process = subprocess.Popen(
         [sys.executable, file],
         stdout=subprocess.PIPE,
@@ -119,8 +132,8 @@ def test_the_workers_of_a_sweep_end_with_it(how, tmp_path):
         start_new_session=True,
     )
     try:
-        folder, deadline = runs.cache_dir() / "checkpoints", time.monotonic() + 300
-        while len(list(folder.glob("*.lock"))) < 2 or not list(folder.glob("*.safetensors")):
+        deadline = time.monotonic() + 300
+        while len(checkpoints().items() - before.items()) < 2:
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.05)
         process.send_signal(how)
@@ -128,6 +141,49 @@ def test_the_workers_of_a_sweep_end_with_it(how, tmp_path):
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_the_workers_of_a_sweep_end_with_it(how, tmp_path):
+    """Two workers, both in their last run: nothing is left in the queue that would wake them."""
+    (tmp_path / "endless.py").write_text(SWEEP.format(fields=ENDLESS))
+    kill_a_sweep(tmp_path / "endless.py", how)
+
+
+@pytest.mark.nightly
+def test_eight_kills_of_a_sweep_leave_no_process_and_change_nothing(tmp_path):
+    fields = {"dataset": "digits", "latent_dim": 2, "hidden": (8,), "n_samples": 500_000}
+    (tmp_path / "sweep.py").write_text(SWEEP.format(fields=fields))
+    for how in 4 * [signal.SIGKILL, signal.SIGTERM]:
+        kill_a_sweep(tmp_path / "sweep.py", how)
+    configs = [RunConfig(**fields, seed=seed) for seed in range(2)]
+    assert [find_run(c) for c in configs] == [None, None], "a run was over before the last kill"
+    for run in sweep(configs, jobs=2, progress=False):
+        trainer = Trainer(run.config, load_dataset("digits"))
+        trainer.run(progress=False)
+        state = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+        assert torch.equal(weights(run), state)
+
+
+def test_the_message_of_a_killed_worker_names_its_run():
+    """Of two workers one is killed; the other, which the pool then ends, is not to blame."""
+    spared, victim = (RunConfig(**ENDLESS, seed=seed) for seed in range(2))
+
+    def kill():
+        lock = str(runs.cache_dir() / "checkpoints" / f"{victim.key}.lock")
+        while True:
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    if lock in [file.path for file in child.open_files()]:
+                        return child.kill()
+            time.sleep(0.1)
+
+    with ThreadPoolExecutor(1) as other, pytest.raises(SweepError) as failed:
+        other.submit(kill)
+        list(sweep([spared, victim], jobs=2, progress=False))
+    message = str(failed.value)
+    assert f"the worker that trained {victim.key} was killed" in message
+    assert spared.key not in message and "\n" not in message
 
 
 # Damage
@@ -231,6 +287,11 @@ def test_an_interruption_says_whether_there_is_a_checkpoint(digits, tmp_path, ca
     again = Trainer(config(n_samples=10**8), digits)
     load_checkpoint(tmp_path / "c.safetensors", again)
     assert again.samples == 1_000
+
+
+def test_an_interruption_comes_back_from_a_worker_whole(tmp_path):
+    told = pickle.loads(pickle.dumps(RunInterrupted("key", tmp_path)))
+    assert (told.key, told.checkpoint) == ("key", tmp_path)
 
 
 # Numbers that are none

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import vae_core.runs.checkpoint as checkpoint
+import vae_core.runs.trainer as training
 from vae_core import RunConfig, load_dataset
 from vae_core.algorithms.common import adagrad_, add_map_prior_
 from vae_core.images import Images
@@ -71,14 +72,27 @@ def test_evaluating_does_not_disturb_the_run(digits):
 
 def test_ctrl_c_stops_between_steps_with_a_checkpoint(digits, tmp_path):
     path = tmp_path / "c.safetensors"
-    trainer = Trainer(config(n_samples=10**9), digits)
+    trainer = Trainer(config(n_samples=10**8), digits)
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         trainer.run(path, progress=False)
-    stopped = Trainer(config(n_samples=10**9), digits)
+    stopped = Trainer(config(n_samples=10**8), digits)
     load_checkpoint(path, stopped)
     assert 0 < stopped.samples == trainer.samples
     assert torch.equal(snapshot(stopped)[0], snapshot(trainer)[0])
+
+
+def test_checkpoints_are_due_once_an_interval():
+    clock = training._Clock(5.0)
+    assert clock.is_due(0.0) and not clock.is_due(60.0) and clock.total() >= 5.0
+
+
+def test_the_bar_counts_samples(digits, capfd):
+    trainer = Trainer(config(), digits)
+    assert trainer.seconds == 0
+    trainer.run(progress=True)
+    last = capfd.readouterr().err.split("\r")[-1]
+    assert trainer.config.key in last and "8.00k/8.00k" in last and "test_bound" in last
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(digits, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from vae_core._arguments import check_count, check_generator
 from vae_core.model import VAE, gaussian_log_prob
 
 
@@ -37,16 +38,18 @@ def _posterior_draw(
     epsilon: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(mean, log_var, z) of q(z | x): (batch, latent), (batch, latent), (n_mc, batch, latent)."""
-    if n_mc < 1:
-        raise ValueError(f"n_mc={n_mc}: at least one Monte Carlo sample is needed")
     mean, log_var = model.encoder_params(x)
+    if mean.ndim != 2:
+        raise ValueError(f"x has shape {tuple(x.shape)}: (batch, data_dim) is needed")
     if epsilon is None:
+        check_count("n_mc", n_mc)
+        check_generator(generator)
         shape = (n_mc, *mean.shape)
         epsilon = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
-    if epsilon.shape[1:] != mean.shape:
+    if getattr(epsilon, "shape", ())[1:] != mean.shape or not len(epsilon):
         raise ValueError(
-            f"epsilon has shape {tuple(epsilon.shape)}: (n_mc, batch, latent_dim) = "
-            f"{(n_mc, *mean.shape)} is needed"
+            f"epsilon has shape {tuple(getattr(epsilon, 'shape', ()))}: "
+            f"(n_mc, batch, latent_dim) = (n_mc, {mean.shape[0]}, {mean.shape[1]}) is needed"
         )
     return mean, log_var, reparameterize(mean, log_var, epsilon)
 
@@ -63,7 +66,7 @@ def sgvb_a(
 
     Args:
         x: (batch, data_dim).
-        n_mc: L, the number of samples of z for each datapoint.
+        n_mc: L, the number of samples of z for each datapoint; not used if epsilon is given.
         epsilon: (n_mc, batch, latent_dim) ~ N(0, I), in place of ``generator``'s.
 
     Returns:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vae_core._arguments import check_between, check_count, check_generator, check_kind
+
 __all__ = [
     "HMCInfo",
     "HMCState",
@@ -234,13 +236,26 @@ def sample(
         shared_step: one step size for all chains, tuned to their mean acceptance.
 
     Raises:
-        ValueError: a count below its minimum, or a target outside (0, 1).
+        ValueError: names the argument, its value and what it must be.
     """
-    _check(log_prob, log_prob_and_grad, n_samples, n_burnin, n_leapfrog, target_accept)
+    check_count("n_samples", n_samples)
+    check_count("n_burnin", n_burnin, 0)
+    check_count("n_leapfrog", n_leapfrog)
+    check_between("target_accept", target_accept, 0, 1)
+    if jitter != 0:
+        check_between("jitter", jitter, 0, 1)
+    _check_start(z0, step_size)
+    check_generator(generator)
     if log_prob_and_grad is None:
-        assert log_prob is not None  # or _check would have refused it
+        if not callable(log_prob):
+            raise ValueError(f"log_prob={log_prob}: give a function, or log_prob_and_grad")
         log_prob_and_grad = autograd_log_prob_and_grad(log_prob)
     state = init(z0.detach(), log_prob_and_grad)
+    if state.log_prob.shape != z0.shape[:1]:
+        raise ValueError(
+            f"log_prob gives the shape {tuple(state.log_prob.shape)}: one number a chain, "
+            f"{tuple(z0.shape[:1])}, is needed"
+        )
     if step_size is None:
         step_size = reasonable_step_size(state, log_prob_and_grad, generator=generator)
     step_size = torch.as_tensor(step_size, dtype=z0.dtype).expand(z0.shape[:1])  # (chains,)
@@ -271,22 +286,16 @@ def sample(
     return samples, SampleInfo(log_probs, accepted / n_samples, step_size, divergent, state)
 
 
-def _check(
-    log_prob: Callable | None,
-    log_prob_and_grad: Callable | None,
-    n_samples: int,
-    n_burnin: int,
-    n_leapfrog: int,
-    target_accept: float,
-) -> None:
-    if log_prob is None and log_prob_and_grad is None:
-        raise ValueError("log_prob=None: give it or log_prob_and_grad")
-    for name, value, least in [
-        ("n_samples", n_samples, 1),
-        ("n_burnin", n_burnin, 0),
-        ("n_leapfrog", n_leapfrog, 1),
-    ]:
-        if value < least:
-            raise ValueError(f"{name}={value}: it must be at least {least}")
-    if not 0 < target_accept < 1:
-        raise ValueError(f"target_accept={target_accept}: it must lie between 0 and 1")
+def _check_start(z0: Tensor, step_size: Tensor | float | None) -> None:
+    check_kind("z0", z0, Tensor, "torch.as_tensor makes one")
+    if z0.ndim != 2 or not z0.is_floating_point() or not z0.isfinite().all():
+        raise ValueError(
+            f"z0 of shape {tuple(z0.shape)} and {z0.dtype}: finite floats (chains, dim) are needed"
+        )
+    if isinstance(step_size, Tensor):
+        if step_size.shape not in ((), z0.shape[:1]) or not (step_size > 0).all():
+            raise ValueError(
+                f"step_size={step_size.tolist()}: one above 0 for each chain is needed"
+            )
+    elif step_size is not None:
+        check_between("step_size", step_size, 0)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
+from vae_core._arguments import check_between
 from vae_core.model import VAE
 
 
@@ -29,6 +30,7 @@ def linear_gaussian(
     The encoder has the exact posterior mean and ``widening`` times its variances, without its
     correlations: good, not perfect.
     """
+    check_between("sd", sd, 0)
     model = VAE(data_dim, latent_dim, (), "gaussian", init_sd=weight_sd, generator=generator)
     model = model.to(dtype)
     head, encoder = only_layer(model.decoder), only_layer(model.encoder)

@@ -11,6 +11,15 @@ from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Distribution, Independent, Normal
 from torch.nn import functional as F
 
+from vae_core._arguments import (
+    check_between,
+    check_choice,
+    check_count,
+    check_generator,
+    check_kind,
+    check_rows,
+)
+
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -122,7 +131,7 @@ class VAE(nn.Module):
         generator: source of the initial parameters.
 
     Raises:
-        ValueError: a dimension below 1 or an unknown likelihood.
+        ValueError: names the argument, its value and what it must be.
     """
 
     def __init__(
@@ -136,13 +145,14 @@ class VAE(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        for name, value in [("data_dim", data_dim), ("latent_dim", latent_dim)]:
-            if value < 1:
-                raise ValueError(f"{name}={value}: it must be at least 1")
-        if any(width < 1 for width in hidden):
-            raise ValueError(f"hidden={tuple(hidden)}: each width must be at least 1")
-        if likelihood not in LIKELIHOODS:
-            raise ValueError(f"likelihood={likelihood!r}: choose one of {', '.join(LIKELIHOODS)}")
+        check_count("data_dim", data_dim)
+        check_count("latent_dim", latent_dim)
+        check_kind("hidden", hidden, Sequence, "give the widths as (500,) or, for none, ()")
+        for i, width in enumerate(hidden):
+            check_count(f"hidden[{i}]", width)
+        check_choice("likelihood", likelihood, LIKELIHOODS)
+        check_between("init_sd", init_sd, 0)
+        check_generator(generator)
         self.data_dim, self.latent_dim = data_dim, latent_dim
         self.hidden, self.likelihood = tuple(hidden), likelihood
         self.encoder = MLP(data_dim, hidden, 2 * latent_dim)
@@ -156,12 +166,18 @@ class VAE(nn.Module):
         return function(self, *args, **kwargs)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the parameters."""
+        return next(self.parameters()).dtype
+
+    @property
     def pixels(self) -> Bernoulli | Gaussian:
         """The likelihood of one image's pixels."""
         return LIKELIHOODS[self.likelihood]
 
     def encoder_params(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z | x), each (..., latent_dim)."""
+        check_rows("x", x, self.data_dim, self.dtype)
         output = self.encoder(x)  # (..., 2 latent_dim)
         # under autocast the products are bfloat16, but densities are summed up in x's precision
         mean, log_var = output.to(x.dtype).chunk(2, dim=-1)  # (..., latent_dim) each
@@ -169,6 +185,7 @@ class VAE(nn.Module):
 
     def decoder_params(self, z: Tensor) -> tuple[Tensor, ...]:
         """(logits,) of a Bernoulli or (mean, log variance) of a Gaussian, each (..., data_dim)."""
+        check_rows("z", z, self.latent_dim, self.dtype)
         output = self.decoder(z)  # (..., data_dim or 2 data_dim)
         return self.pixels.params(output.to(z.dtype))  # the cast: as in encoder_params
 
@@ -187,6 +204,7 @@ class VAE(nn.Module):
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x | z) in nats: x (batch, data_dim), z (..., batch, latent_dim) -> (..., batch)."""
+        check_rows("x", x, self.data_dim)
         return self.pixels.log_prob(x, *self.decoder_params(z))
 
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
@@ -200,6 +218,8 @@ class VAE(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n draws from p(x) by ancestral sampling, (n, data_dim): z ~ p(z), then x ~ p(x | z)."""
+        check_count("n", n, 0)
+        check_generator(generator)
         weight = next(self.parameters())
         options: dict[str, Any] = {
             "generator": generator,

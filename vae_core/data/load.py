@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from vae_core._arguments import check_count, check_kind
 from vae_core.data.files import (
     DataCorrupt,
     DataNotFound,
@@ -130,6 +131,10 @@ def load_dataset(
     import torch
 
     spec = dataset_spec(name)
+    check_count("split_seed", split_seed, 0)
+    if split_seed >= 2**32:
+        raise ValueError(f"split_seed={split_seed}: it must be below 2**32")
+    check_kind("binarize", binarize, bool, "give True or False")
     n_train, n_test = _sizes(spec, n_train, n_test, split_seed)
     split = read(spec, progress)
     if not spec.fixed_split:
@@ -153,6 +158,8 @@ def fetch(names: Iterable[str] = tuple(DATASETS), *, progress: bool = True) -> l
     Raises:
         ValueError, DataNotFound, DataCorrupt: as `load_dataset`.
     """
+    if isinstance(names, str):
+        raise ValueError(f"names={names!r}: give a list of names")
     files = [file for name in names for file in dataset_spec(name).files]
     return [obtain(file, data_folder(), progress=progress) for file in files]
 
@@ -209,7 +216,8 @@ def _sizes(
 def _checked(field: str, value: int | None, default: int, most: int, spec: DatasetSpec) -> int:
     if value is None:
         return default
-    if not 1 <= value <= most:
+    check_count(field, value)
+    if value > most:
         raise ValueError(f"{field}={value}: {spec.title} allows 1 to {most:,}")
     return value
 

@@ -154,6 +154,8 @@ def dataset_spec(name: str) -> DatasetSpec:
         ValueError: an unknown name, with the nearest one; DataCorrupt, a file that is no data set.
         DataNotFound: there is no such file.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"dataset={name!r}: give one name, or the path of one .npz file")
     if name in DATASETS or name in ARRAYS:
         return DATASETS.get(name) or ARRAYS[name]
     if name.endswith(".npz"):

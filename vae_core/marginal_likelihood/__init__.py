@@ -12,9 +12,16 @@ from collections.abc import Callable
 from typing import Any, Literal, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from vae_core._arguments import (
+    check_choice,
+    check_count,
+    check_generator,
+    check_kind,
+    check_rows,
+)
 from vae_core.log_joint import LatentVariableModel
 from vae_core.marginal_likelihood.annealed import Sandwich, annealed_importance_sampling, bdmc
 from vae_core.marginal_likelihood.appendix_d import hmc_density
@@ -97,15 +104,14 @@ def log_marginal(
         options: passed on to the method, see the functions of the same names.
 
     Raises:
-        ValueError: an unknown method, a bad option, or a latent dimension the method cannot serve.
+        ValueError: an unknown method, a bad option, x of another shape or precision than the
+            model's, or a latent dimension that the method cannot serve.
     """
     estimator = _method(method, options)
-    data_dim = getattr(model, "data_dim", x.shape[-1])
-    if x.ndim != 2 or x.shape[1] != data_dim:
-        raise ValueError(f"x has shape {tuple(x.shape)}: (batch, {data_dim}) is needed")
+    _check_model_and_x(model, x)
+    check_generator(generator)
     if n_samples is not None:
-        if n_samples < 1:
-            raise ValueError(f"n_samples={n_samples}: it must be at least 1")
+        check_count("n_samples", n_samples)
         options["n_samples"] = n_samples
     chunks = x.split(CHUNK_ROWS)
     bar = tqdm(chunks, desc=f"log p(x) by {method}", delay=2, leave=False, disable=not progress)
@@ -114,9 +120,20 @@ def log_marginal(
     return (estimate, stderr) if return_stderr else estimate
 
 
+def _check_model_and_x(model: LatentVariableModel, x: Tensor) -> None:
+    """Refuses what would give NaN, bytes, or an error from deep inside."""
+    if not hasattr(model, "log_joint") or not hasattr(model, "latent_dim"):
+        raise ValueError(f"model={model!r}: one with latent_dim and log_joint(x, z) is needed")
+    check_kind("x", x, Tensor, "torch.as_tensor makes one")
+    weights = model.parameters() if isinstance(model, nn.Module) else ()
+    dtype = next((weight.dtype for weight in weights), torch.get_default_dtype())
+    check_rows("x", x, getattr(model, "data_dim", x.shape[-1]), dtype, ndim=2)
+    if not len(x) or not x.isfinite().all():
+        raise ValueError("x has no rows, or values that are NaN or infinite: remove them")
+
+
 def _method(method: str, options: dict[str, Any]) -> Callable:
-    if method not in METHODS:
-        raise ValueError(f"method={method!r}: choose one of {', '.join(METHODS)}")
+    check_choice("method", method, METHODS)
     known = list(inspect.signature(METHODS[method]).parameters)[2:]
     for name in options:
         if name not in known:

@@ -5,12 +5,13 @@ errs high. On data simulated from the model, whose z is such a sample, both side
 Sources: Neal (2001); Grosse, Ghahramani and Adams (2015); Wu et al. (2017) for decoders.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vae_core import hmc
+from vae_core._arguments import check_between, check_count, check_kind
 from vae_core.estimators import log_mean_exp
 from vae_core.log_joint import AnyLogJoint, LatentVariableModel, log_joint_of
 from vae_core.marginal_likelihood.importance import log_mean_exp_stderr
@@ -50,8 +51,8 @@ def annealed_importance_sampling(
 
     Each chain starts at the prior and passes n_temperatures densities p(z) p(x|z)^beta with one
     HMC transition of n_leapfrog steps at each. A pilot run tunes the step sizes beforehand. The
-    weights are nearly log-normal, so that a few chains understate their spread: with 8 the z-scores
-    have a mean square of about 1.5.
+    error is found from the chains themselves: on closed forms the z-scores of 8 have a mean square
+    of 1.3 to 1.6 (Student's t has 1.4), those of 32 of 1.1.
     """
     log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)
@@ -73,9 +74,12 @@ def bdmc(
     generator: torch.Generator | None = None,
 ) -> Sandwich:
     """Lower and upper bounds on log p(x) of n_points simulated from the model."""
-    dtype = next(model.parameters()).dtype
-    z_true = torch.randn(n_points, model.latent_dim, generator=generator, dtype=dtype)
-    noise = model.pixels.noise((n_points, model.data_dim), generator=generator, dtype=dtype)
+    check_kind("model", model, VAE, "data are simulated from a VAE")
+    check_count("n_points", n_points)
+    check_count("n_samples", n_samples)
+    options: dict[str, Any] = {"generator": generator, "dtype": model.dtype}
+    z_true = torch.randn(n_points, model.latent_dim, **options)
+    noise = model.pixels.noise((n_points, model.data_dim), **options)
     x = model.sample_given(z_true, noise)
     log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)
@@ -87,8 +91,7 @@ def bdmc(
 
 def sigmoid_schedule(n_temperatures: int, sharpness: float = 4.0) -> list[float]:
     """Inverse temperatures 0 = b_0 < ... < b_T = 1, dense at both ends (Wu et al. 2017)."""
-    if n_temperatures < 2:
-        raise ValueError(f"n_temperatures={n_temperatures}: it must be at least 2")
+    check_count("n_temperatures", n_temperatures, 2)
     s = torch.sigmoid(sharpness * torch.linspace(-1, 1, n_temperatures, dtype=torch.float64))
     return ((s - s[0]) / (s[-1] - s[0])).tolist()
 
@@ -107,6 +110,8 @@ def tune_path(
     generator: Generator,
 ) -> Path:
     """Step sizes from pilot chains whose step follows their acceptance down the schedule."""
+    check_count("n_leapfrog", n_leapfrog)
+    check_between("target_accept", target_accept, 0, 1)
     z = prior_draw(log_joint, N_PILOT, generator)
     log_step = z.new_zeros(z.shape[1])  # (batch,)
     step_sizes = []

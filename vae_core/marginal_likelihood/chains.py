@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
+from vae_core._arguments import check_choice, check_count
 from vae_core.log_joint import EncodingModel, LatentVariableModel, log_joint_of
 
 CHAIN_STARTS = ("resampled", "encoder", "prior")
@@ -32,8 +33,8 @@ def start_chains(
     Raises:
         ValueError: another start.
     """
-    if start not in CHAIN_STARTS:
-        raise ValueError(f"start={start!r}: choose one of {', '.join(CHAIN_STARTS)}")
+    check_choice("start", start, CHAIN_STARTS)
+    check_count("n_candidates", n_candidates)
     shape = (x.shape[0], model.latent_dim)
     if start == "prior":
         return torch.randn(shape, generator=generator, dtype=x.dtype)

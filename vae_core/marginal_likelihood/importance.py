@@ -68,7 +68,7 @@ def _proposal(
     n_candidates: int,
     generator: torch.Generator | None,
 ) -> Distribution:
-    if not isinstance(proposal, str):
+    if callable(proposal):
         return proposal(x)
     if proposal == "encoder":
         return cast(EncodingModel, model).encode(x)

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from vae_core._arguments import check_between
 from vae_core.log_joint import AutogradLogJoint, LatentVariableModel, LogJoint, log_joint_of
 from vae_core.model import standard_normal_log_prob
 
@@ -50,6 +51,7 @@ def quadrature(
             f"quadrature in {dim} latent dimensions: the grid grows as its power; at most "
             f"{max(PER_AXIS)} are served, use importance_sampling or ais"
         )
+    check_between("tolerance", tolerance, 0)
     log_joint = log_joint_of(model, x).double()
     estimate, error = x.new_empty(2, x.shape[0], dtype=torch.float64)
     remaining, per_axis = torch.arange(x.shape[0]), PER_AXIS[dim]
@@ -87,12 +89,12 @@ class Grid:
         self.half = 0.5 * per_axis * self.width
 
     def centres(self, index: Tensor, width: float) -> Tensor:
-        """The middles of cells of some level (cells, dim)."""
-        return (index + 0.5) * width - self.half
+        """The middles of cells of some level (cells, dim), in float64."""
+        return (index.double() + 0.5) * width - self.half
 
     def log_joint(self, density: LogJoint | AutogradLogJoint) -> Tensor:
         """log p(x, z) of every x at every cell of the first level, (cells, batch)."""
-        z = self.centres(self.index, self.width).double()
+        z = self.centres(self.index, self.width)
         return density.table(z) + standard_normal_log_prob(z).unsqueeze(-1)
 
     def slope(self, value: Tensor) -> Tensor:
@@ -143,7 +145,7 @@ def refine(
                 f"quadrature did not reach tolerance={tolerance} with n_samples="
                 f"{grid.max_points} points: the posterior is narrower than {width:.2g}"
             )
-        z = grid.centres(index, width).double().unsqueeze(1)  # (cells, 1, dim)
+        z = grid.centres(index, width).unsqueeze(1)  # (cells, 1, dim)
         parts = [density(block) for block in z.split(BLOCK)]
         value, gradient = (torch.cat(part).squeeze(1) for part in zip(*parts, strict=True))
         gain = 0.5 * width * gradient.abs().sum(-1)

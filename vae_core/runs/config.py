@@ -272,6 +272,4 @@ def _spec_of(dataset: Any) -> DatasetSpec:
     """The data set's entry, whatever was given for its name."""
     if dataset is None:
         dataset = RunConfig.model_fields["dataset"].default
-    if not isinstance(dataset, str):
-        raise ValueError(f"dataset={dataset!r}: give one name, or the path of one .npz file")
     return dataset_spec(dataset)

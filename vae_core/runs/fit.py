@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -69,11 +69,14 @@ def fit(
     test = train[:0] if x_test is None else _rows("x_test", x_test, likelihood)
     if test.shape[1] != train.shape[1]:
         raise ValueError(f"x_test has {test.shape[1]} columns, x_train {train.shape[1]}")
-    if model is not None and algorithm == "mcem":
-        raise ValueError("model=...: mcem differentiates the VAE's own decoder in closed form")
+    if "dataset" in settings:
+        raise ValueError(f"dataset={settings['dataset']!r}: the data are x_train; leave it out")
+    if model is not None:
+        _check_model(model, algorithm, train.shape[1], latent_dim, likelihood)
+        latent_dim = cast(Any, model).latent_dim
     name = _described(train, test)
     settings |= {"dataset": name, "algorithm": algorithm, "likelihood": likelihood, "seed": seed}
-    settings["latent_dim"] = latent_dim or getattr(model, "latent_dim", 2)
+    settings["latent_dim"] = 2 if latent_dim is None else latent_dim
     config = RunConfig(n_samples=n_samples, **settings)
     data = Dataset(name, (1, train.shape[1]), 1, train[: config.n_train], train[:0], test)
     trainer = Trainer(config, data, model)
@@ -81,6 +84,21 @@ def fit(
     columns = {column: np.array([row[column] for row in rows], dtype=float) for column in rows[0]}
     known = {column: values for column, values in columns.items() if np.isfinite(values).any()}
     return Fit(config, known, trainer.model.eval())
+
+
+def _check_model(
+    model: Any, algorithm: str, data_dim: int, latent_dim: int | None, likelihood: str
+) -> None:
+    """Refuses a model that the algorithm cannot train, or that contradicts the other arguments."""
+    if not isinstance(model, nn.Module) or not hasattr(model, "latent_dim"):
+        raise ValueError(f"model={model!r}: a module with the methods of a VAE is needed")
+    if algorithm == "mcem":
+        raise ValueError("model=...: mcem differentiates the VAE's own decoder in closed form")
+    given = {"data_dim": data_dim, "latent_dim": latent_dim, "likelihood": likelihood}
+    for name, value in given.items():
+        own = getattr(model, name, value)
+        if value not in (None, own):
+            raise ValueError(f"{name}={value!r}, but that of the model is {own!r}: make them alike")
 
 
 def _rows(name: str, array: Any, likelihood: str) -> Tensor:

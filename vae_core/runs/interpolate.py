@@ -16,12 +16,13 @@ def interpolate_log(
     """
     samples, values = np.asarray(samples, float), np.asarray(values, float)
     known = np.isfinite(values) & (samples > 0)
-    log_at = np.log(np.asarray(at, float))
+    with np.errstate(divide="ignore", invalid="ignore"):  # no count is 0 or less
+        log_at = np.log(np.asarray(at, float))
     if not known.any():
         return np.full(log_at.shape, np.nan)
     x, y = np.log(samples[known]), values[known]
     # a count that is off by rounding alone still meets its vertex
-    silent = (log_at < x[0] - 1e-9) | (log_at > x[-1] + 1e-9)
+    silent = ~((log_at >= x[0] - 1e-9) & (log_at <= x[-1] + 1e-9))  # nan is outside, too
     if len(x) > 1:
         right = np.clip(np.searchsorted(x, log_at), 1, len(x) - 1)
         is_long = x[right] - x[right - 1] > max_gap[0]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from vae_core._arguments import check_between, check_count, check_kind
 from vae_core.runs import load_data
 from vae_core.runs.config import RunConfig
 from vae_core.runs.trainer import Trainer
@@ -24,8 +25,15 @@ def choose_step_size(
         the end (-inf if it diverged).
 
     Raises:
-        ValueError: no candidate gave a finite bound.
+        ValueError: no candidate gave a finite bound, or one is not a finite number above 0.
     """
+    check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
+    check_count("n_samples", n_samples)
+    candidates = list(candidates)
+    if not candidates:
+        raise ValueError("candidates=[]: give one at least")
+    for candidate in candidates:
+        check_between("candidates", candidate, 0)
     data = load_data(config)
     bounds = {}
     for candidate in candidates:

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 from torch import nn
 
+from vae_core._arguments import check_choice, check_kind
 from vae_core._atomic import replacing
 from vae_core.data import Dataset, load_dataset
 from vae_core.model import VAE
@@ -109,6 +110,7 @@ class Run:
 
     def at(self, samples: float, column: str = "test_bound") -> float:
         """The column's value at a number of samples, interpolated in log samples; nan outside."""
+        check_choice("column", column, self.curve)
         return float(interpolate_log(self.curve["samples"], self.curve[column], samples))
 
 
@@ -125,6 +127,7 @@ def read_metrics(path: Path) -> dict[str, dict]:
 
 def find_run(config: RunConfig, *, weights: bool = False) -> Run | None:
     """The stored run of this config, or None; with ``weights`` only one that has them."""
+    check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
     for folder in (reference_dir(), cache_dir() / "runs"):
         path = folder / config.key
         run = _load(path, config.dataset) if (path / "run.json").exists() else None

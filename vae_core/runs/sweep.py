@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from typing import Any
 
+from vae_core._arguments import check_count, check_kind
 from vae_core.runs.checkpoint import RunInterrupted
 from vae_core.runs.config import RunConfig
 from vae_core.runs.store import Run, find_run, get_or_run, store_files
@@ -62,7 +63,9 @@ def shard(configs: Iterable[RunConfig], index: int, n_shards: int) -> list[RunCo
     Raises:
         ValueError: an index outside 1 to n_shards.
     """
-    if not 1 <= index <= n_shards:
+    check_count("n_shards", n_shards)
+    check_count("index", index)
+    if index > n_shards:
         raise ValueError(f"shard {index}/{n_shards}: the first number is one of 1 to {n_shards}")
     return sorted(configs, key=lambda c: (-cost(c), c.key))[index - 1 :: n_shards]
 
@@ -88,8 +91,10 @@ def sweep(
         SweepError: runs failed, after all others were yielded; or a worker was killed.
         RunInterrupted: Ctrl-C; it tells whether a checkpoint was written.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs={jobs}: at least one worker is needed")
+    check_count("jobs", jobs)
+    configs = list(configs)
+    for config in configs:
+        check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
     pending = []
     for config in sorted(configs, key=cost, reverse=True):
         run = find_run(config)

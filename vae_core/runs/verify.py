@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from vae_core._arguments import check_between, check_kind
 from vae_core.data import Dataset
 from vae_core.runs.checks import metrics_again, problems_of
 from vae_core.runs.config import RunConfig
@@ -83,8 +84,9 @@ def verify(
         ValueError: a fraction outside (0, 1].
         DataNotFound: the data set is not there.
     """
-    if not 0 < fraction <= 1:
-        raise ValueError(f"fraction={fraction}: it must be above 0 and at most 1")
+    check_kind("run", run, Run, "find_run(config) gives one")
+    if fraction != 1:
+        check_between("fraction", fraction, 0, 1)
     found = Verification(run.key, problems=tuple(problems_of(run)))
     if not run.curve.keys() >= {*COLUMNS} or not run.curve["samples"].size:
         return found
