@@ -8,6 +8,7 @@ metadata (`myst.html_meta`); any other page is described by its first paragraph.
 import html
 import re
 import textwrap
+from itertools import takewhile
 
 from docutils import nodes
 
@@ -48,7 +49,8 @@ def live_back_links(app, pagename, templatename, context, doctree):
 
 
 def change_it(app, doctree, docname):
-    """A notebook's parameters go into a drawer, with the command that changes them."""
+    """A notebook's parameters go into a drawer, with the command that changes them and with the
+    hidden code around them."""
     cells = [c for c in doctree.findall(nodes.container) if "tag_parameters" in c["classes"]]
     provenance = (raw.astext() for raw in doctree.findall(nodes.raw))
     made_by = re.search(r"Made by</dt><dd>(<code>.*?</code>)", " ".join(provenance))
@@ -60,8 +62,26 @@ def change_it(app, doctree, docname):
         )
         text += f". With the values below it is:</p><p>{made_by[1]}</p>" if made_by else ".</p>"
         opening = f'<details class="change-it"><summary>Change it</summary><p>{text}'
-        drawer = [nodes.raw("", opening, format="html"), cell]
-        cell.parent.replace(cell, [*drawer, nodes.raw("", "</details>", format="html")])
+        inside = with_hidden_code(cell)
+        start = cell.parent.index(cell)
+        drawer = [nodes.raw("", opening, format="html"), *inside]
+        drawer.append(nodes.raw("", "</details>", format="html"))
+        cell.parent[start : start + len(inside)] = drawer
+
+
+def with_hidden_code(cell):
+    """A cell and those right after it whose code is hidden and which show nothing."""
+    hidden = {"tag_hide-input", "tag_injected-parameters"}
+    following = cell.parent[cell.parent.index(cell) + 1 :]
+    return [cell, *takewhile(lambda node: hidden & classes(node) and not shows(node), following)]
+
+
+def classes(node):
+    return set(node["classes"]) if isinstance(node, nodes.container) else set()
+
+
+def shows(cell):
+    return any("cell_output" in classes(part) for part in cell.findall(nodes.container))
 
 
 def describe(app, pagename, templatename, context, doctree):

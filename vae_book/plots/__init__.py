@@ -16,6 +16,7 @@ from vae_book.plots.images import (
     unit_square_latents,
     walk_figure,
 )
+from vae_book.plots.live import live_lower_bound, live_marginal_likelihood
 from vae_book.plots.paper import (
     fig2_curve,
     fig3_curve,
@@ -57,6 +58,8 @@ __all__ = [
     "fig2_curve",
     "fig3_curve",
     "image_grid",
+    "live_lower_bound",
+    "live_marginal_likelihood",
     "lower_bound_figure",
     "manifold_figure",
     "marginal_likelihood_figure",

@@ -33,7 +33,7 @@ def _by_algorithm(runs) -> dict:
     return group_runs(runs, lambda run: run.config.algorithm)
 
 
-def _known(run, column) -> tuple[np.ndarray, np.ndarray]:
+def known(run, column) -> tuple[np.ndarray, np.ndarray]:
     """A curve's sample counts and values where it has any, (n,) each."""
     x, y = (np.asarray(run.curve.get(name, []), float) for name in ("samples", column))
     if len(y) == 0:
@@ -46,7 +46,7 @@ def _ours(axes, runs, columns):
     for algorithm, group in _by_algorithm(runs).items():
         color = color_of(algorithm)
         for split, column in columns.items():
-            curves = [curve for curve in (_known(run, column) for run in group) if len(curve[0])]
+            curves = [curve for curve in (known(run, column) for run in group) if len(curve[0])]
             if not curves:
                 continue
             x, y = max(curves, key=lambda curve: curve[0][-1])
@@ -68,7 +68,7 @@ def _own_axes(axes, runs, columns):
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    curves = [_known(run, column) for run in runs for column in columns.values()]
+    curves = [known(run, column) for run in runs for column in columns.values()]
     curves = [curve for curve in curves if len(curve[0])]
     if not curves:
         return
@@ -87,7 +87,7 @@ def _theirs(axes, curves):
         axes.plot(curve.samples, curve.bound, zorder=1.5, **style)
 
 
-def _paper_curves(runs, columns, curve_of) -> list[tuple]:
+def paper_curves_of(runs, columns, curve_of) -> list[tuple]:
     """(algorithm, split, curve) for every curve of the paper's that one of the runs reproduces."""
     found = {}
     for run in runs:
@@ -110,14 +110,14 @@ def _legend(runs, columns, curve_of=None):
 
 
 def _is_drawn(runs, column) -> bool:
-    return any(len(_known(run, column)[0]) for run in runs)
+    return any(len(known(run, column)[0]) for run in runs)
 
 
 def _describe(runs, column, label) -> str:
     """Each algorithm's curve in a sentence, from its first to its last value."""
     parts = []
     for algorithm, group in _by_algorithm(runs).items():
-        x, y = _known(group[0], column)
+        x, y = known(group[0], column)
         if len(y):
             parts.append(
                 f"{name_of(algorithm)} goes from {y[0]:.0f} at {x[0]:.1e} "
@@ -130,15 +130,22 @@ def _numbers(runs, columns) -> str:
     """Where the curves of a panel end, train and test: a line that a test can compare."""
     parts = []
     for run in runs:
-        ends = [y[-1] for y in (_known(run, column)[1] for column in columns.values()) if len(y)]
+        ends = [y[-1] for y in (known(run, column)[1] for column in columns.values()) if len(y)]
         shown = " / ".join(f"{end:.1f}" for end in ends) or "nothing drawn"
         parts.append(f"{name_of(run.config.algorithm)} {shown}")
     return ", ".join(parts)
 
 
+def panel_title(config, *, with_points: bool = False) -> str:
+    """What a panel shows, as HTML: data set, size, and the number of training images if asked."""
+    points = f"<i>N</i><sub>train</sub> = {config.n_train:,}, " if with_points else ""
+    size = f"<i>N</i><sub>z</sub> = {config.latent_dim}"
+    return f"{DATASETS[config.dataset].title}, {points}{size}"
+
+
 def _fig2_panel(runs, columns, with_paper, size):
     config, spec = runs[0].config, DATASETS[runs[0].config.dataset]
-    curves = _paper_curves(runs, columns, paper.fig2_of) if with_paper else []
+    curves = paper_curves_of(runs, columns, paper.fig2_of) if with_paper else []
     reached = max(np.max(run.curve["samples"]) for run in runs)
 
     def draw(axes):
@@ -153,7 +160,7 @@ def _fig2_panel(runs, columns, with_paper, size):
         axes.set_xticks([1e5, 1e6, 1e7, 1e8])
         axes.yaxis.set_major_locator(MultipleLocator(Y_STEPS[config.dataset]))
 
-    title = f"{spec.title}, <i>N</i><sub>z</sub> = {config.latent_dim}"
+    title = panel_title(config)
     label = f"Test bound, {spec.title}, {config.latent_dim} latent dimensions"
     alt = _describe(runs, columns["test"], label)
     return svg_panel(title, draw, alt, size=size, numbers=_numbers(runs, columns))
@@ -201,7 +208,7 @@ def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
 
 def _fig3_panel(runs, with_paper, n_columns):
     config, spec = runs[0].config, DATASETS[runs[0].config.dataset]
-    curves = _paper_curves(runs, LOG_MARGINAL, paper.fig3_of) if with_paper else []
+    curves = paper_curves_of(runs, LOG_MARGINAL, paper.fig3_of) if with_paper else []
     reached = max(np.max(run.curve["samples"]) for run in runs)
 
     def draw(axes):
@@ -215,9 +222,7 @@ def _fig3_panel(runs, with_paper, n_columns):
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
-    points = f"{config.n_train:,}"
-    title = f"{spec.title}, <i>N</i><sub>train</sub> = {points}, "
-    title += f"<i>N</i><sub>z</sub> = {config.latent_dim}"
-    alt = _describe(runs, LOG_MARGINAL["test"], f"Test log p(x), {spec.title}, {points} points")
-    numbers = _numbers(runs, LOG_MARGINAL)
+    label = f"Test log p(x), {spec.title}, {config.n_train:,} points"
+    alt, numbers = _describe(runs, LOG_MARGINAL["test"], label), _numbers(runs, LOG_MARGINAL)
+    title = panel_title(config, with_points=True)
     return svg_panel(title, draw, alt, size=panel_size(n_columns), numbers=numbers)

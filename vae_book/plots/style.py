@@ -117,12 +117,14 @@ class Figure:
     """Panels under one legend, in rows of `columns` (of `narrow` on a phone).
 
     A string among the panels is a line of text across the whole width, such as an axis label.
+    `data` is JSON by which a script of the page may make the figure live.
     """
 
     panels: list[Panel | str]
     columns: int
     legend: list[tuple[str, str, str]] = field(default_factory=list)  # (label, colour, split)
     narrow: int = 2
+    data: str = ""
 
     @property
     def alt(self) -> str:
@@ -143,6 +145,8 @@ class Figure:
             f"<style>{_CSS}</style>{legend}"
             f'<div class="vc-panels" style="{style}">{"".join(cells)}</div>'
         )
+        if self.data:
+            inner += f'<script type="application/json">{self.data}</script>'
         return f'<div class="vc-figure" data-digest="{digest(inner)}">{inner}</div>'
 
     def __repr__(self) -> str:

@@ -55,6 +55,7 @@ class Table:
     rows: list[list[str]]
     label: str
     n_text_columns: int = 1
+    kind: str = ""  # a class for the page's style sheet
 
     def _repr_html_(self) -> str:
         def cells(values, tag):
@@ -67,8 +68,9 @@ class Table:
 
         body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows)
         label = escape(self.label, quote=True)
+        kind = f"vc-table {self.kind}".strip()
         return (
-            f'<div class="vc-table" style="overflow-x:auto" tabindex="0" role="region" '
+            f'<div class="{kind}" style="overflow-x:auto" tabindex="0" role="region" '
             f'aria-label="{label}"><table class="table"><thead><tr>{cells(self.header, "th")}'
             f"</tr></thead><tbody>{body}</tbody></table></div>"
         )
