@@ -5,7 +5,7 @@ errs high. On data simulated from the model, whose z is such a sample, both side
 Sources: Neal (2001); Grosse, Ghahramani and Adams (2015); Wu et al. (2017) for decoders.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -73,9 +73,14 @@ def bdmc(
     generator: torch.Generator | None = None,
 ) -> Sandwich:
     """Lower and upper bounds on log p(x) of n_points simulated from the model."""
-    dtype = next(model.parameters()).dtype
-    z_true = torch.randn(n_points, model.latent_dim, generator=generator, dtype=dtype)
-    noise = model.pixels.noise((n_points, model.data_dim), generator=generator, dtype=dtype)
+    weight = next(model.parameters())
+    options: dict[str, Any] = {
+        "generator": generator,
+        "device": weight.device,
+        "dtype": weight.dtype,
+    }
+    z_true = torch.randn(n_points, model.latent_dim, **options)
+    noise = model.pixels.noise((n_points, model.data_dim), **options)
     x = model.sample_given(z_true, noise)
     log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)
@@ -95,8 +100,8 @@ def sigmoid_schedule(n_temperatures: int, sharpness: float = 4.0) -> list[float]
 
 def prior_draw(log_joint: AnyLogJoint, n_chains: int, generator: torch.Generator | None) -> Tensor:
     """(n_chains, batch, latent_dim)."""
-    shape = (n_chains, log_joint.x.shape[0], log_joint.latent_dim)
-    return torch.randn(shape, generator=generator, dtype=log_joint.x.dtype)
+    x, shape = log_joint.x, (n_chains, log_joint.x.shape[0], log_joint.latent_dim)
+    return torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
 def tune_path(

@@ -1,0 +1,76 @@
+"""Eight short runs one after another, in threads, in processes, and by Dask's workers.
+
+Needs distributed: make bench, or python benchmarks/sweeps.py
+"""
+
+import os
+
+from _timing import report, spread, timed
+
+os.environ["OMP_NUM_THREADS"] = "1"  # of the workers, too
+
+import resource  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+from concurrent.futures import ThreadPoolExecutor  # noqa: E402
+from contextlib import nullcontext  # noqa: E402
+
+import torch  # noqa: E402
+from distributed import LocalCluster  # noqa: E402
+
+from vae_core import RunConfig  # noqa: E402
+from vae_core.runs.cluster import dask_executor  # noqa: E402
+from vae_core.runs.sweep import sweep  # noqa: E402
+
+RUNS, WORKERS, SAMPLES, ROUNDS = 8, 2, 100_000, 3
+torch.set_num_threads(1)
+configs = [
+    RunConfig(dataset="digits", latent_dim=10, hidden=(200,), n_samples=SAMPLES, seed=seed)
+    for seed in range(RUNS)
+]
+
+
+def trained(executor=None, jobs: int = 1) -> None:
+    """All runs, into a store that did not exist before."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"VAE_CORE_CACHE": folder, "VAE_CORE_REFERENCE": folder}
+        with executor or nullcontext() as entered:
+            assert len([*sweep(configs, jobs, executor=entered, progress=False)]) == RUNS
+
+
+def by_dask() -> None:
+    """With the start of scheduler and workers, as the processes' start counts too."""
+    options = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster:
+        trained(dask_executor(cluster.scheduler_address))
+
+
+def processor_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    kinds = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, kinds))
+
+
+def main() -> None:
+    candidates = {
+        "one after another": lambda: trained(ThreadPoolExecutor(1)),
+        f"{WORKERS} threads": lambda: trained(ThreadPoolExecutor(WORKERS)),
+        f"{WORKERS} processes": lambda: trained(jobs=WORKERS),
+        f"Dask, {WORKERS} workers": by_dask,
+    }
+    wall = timed(candidates, ROUNDS, time.perf_counter)
+    processor = timed(candidates, 1, processor_seconds)
+    report(
+        "sweeps",
+        {
+            "what": f"{RUNS} runs of {SAMPLES:,} samples on digits, 200 hidden units, one thread "
+            "each, with the start of the workers",
+            "seconds": {name: spread(values) for name, values in wall.items()},
+            "processor_seconds": {name: round(values[0], 2) for name, values in processor.items()},
+        },
+        ["torch", "distributed"],
+    )
+
+
+if __name__ == "__main__":
+    main()
