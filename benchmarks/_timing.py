@@ -40,9 +40,7 @@ def in_turn(
     return timed(candidates, rounds, clock)
 
 
-def timed(
-    candidates: dict[str, Callable], rounds: int, clock: Callable[[], float]
-) -> dict[str, list[float]]:
+def timed(candidates: dict[str, Callable], rounds: int, clock: Callable) -> dict[str, list[float]]:
     """As :func:`in_turn`, where every call counts."""
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from _timing import report, spread, timed
 
-ROUNDS = 7
+ROUNDS = 5
 STEPS = 30
 STARTS = {
     "import torch": "import torch",

@@ -15,6 +15,7 @@ import time  # noqa: E402
 from concurrent.futures import ThreadPoolExecutor  # noqa: E402
 from contextlib import nullcontext  # noqa: E402
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from distributed import LocalCluster  # noqa: E402
 
@@ -22,7 +23,7 @@ from vae_core import RunConfig  # noqa: E402
 from vae_core.runs.cluster import dask_executor  # noqa: E402
 from vae_core.runs.sweep import sweep  # noqa: E402
 
-RUNS, WORKERS, SAMPLES, ROUNDS = 8, 2, 100_000, 3
+RUNS, WORKERS, SAMPLES, ROUNDS = 8, 2, 50_000, 3
 torch.set_num_threads(1)
 configs = [
     RunConfig(dataset="digits", latent_dim=10, hidden=(200,), n_samples=SAMPLES, seed=seed)
@@ -45,10 +46,11 @@ def by_dask() -> None:
         trained(dask_executor(cluster.scheduler_address))
 
 
-def processor_seconds() -> float:
-    """Of this process and of its children that have ended."""
+def clocks() -> np.ndarray:
+    """(2,) wall seconds, and processor seconds of this process and its children that have ended."""
     kinds = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
-    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, kinds))
+    used = sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, kinds))
+    return np.array([time.perf_counter(), used])
 
 
 def main() -> None:
@@ -58,15 +60,14 @@ def main() -> None:
         f"{WORKERS} processes": lambda: trained(jobs=WORKERS),
         f"Dask, {WORKERS} workers": by_dask,
     }
-    wall = timed(candidates, ROUNDS, time.perf_counter)
-    processor = timed(candidates, 1, processor_seconds)
+    rounds = {name: np.array(v) for name, v in timed(candidates, ROUNDS, clocks).items()}
     report(
         "sweeps",
         {
             "what": f"{RUNS} runs of {SAMPLES:,} samples on digits, 200 hidden units, one thread "
             "each, with the start of the workers",
-            "seconds": {name: spread(values) for name, values in wall.items()},
-            "processor_seconds": {name: round(values[0], 2) for name, values in processor.items()},
+            "seconds": {name: spread(list(v[:, 0])) for name, v in rounds.items()},
+            "processor_seconds": {name: spread(list(v[:, 1])) for name, v in rounds.items()},
         },
         ["torch", "distributed"],
     )

@@ -21,7 +21,7 @@ from vae_book.cli import cli
 from vae_core import RunConfig, get_or_run
 from vae_core.runs.sweep import configs_of, shard
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[1] / "book/examples"
 SWEEP = """sweep:
   - {dataset: digits, latent_dim: 2, hidden: [[8]], evals_per_decade: 1, n_samples: 60_000,
      seed: [0, 1, 2, 3]}

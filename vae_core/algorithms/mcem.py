@@ -7,7 +7,7 @@ before all N chains have moved, which is why it does not scale to large data set
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,7 +80,8 @@ def init(model: VAE, images: Images, settings: Settings, generator: torch.Genera
 
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
     """The noise of one HMC move of every chain, chunk by chunk."""
-    parts, noise = [], {"generator": generator, "device": images.rows.device}
+    noise: dict[str, Any] = {"generator": generator, "device": images.rows.device}
+    parts = []
     for rows in images.rows.split(CHUNK_ROWS):
         momentum = torch.randn(len(rows), model.latent_dim, **noise)
         parts.append((momentum, torch.rand(len(rows), **noise)))

@@ -6,7 +6,7 @@ guaranteed to rise.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,7 +34,8 @@ class Draw(NamedTuple):
 
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
     """A random minibatch, and the noise of both phases."""
-    n, noise = settings.batch_size, {"generator": generator, "device": images.rows.device}
+    n = settings.batch_size
+    noise: dict[str, Any] = {"generator": generator, "device": images.rows.device}
     return Draw(
         rows=images.minibatch(n, generator),
         wake=torch.randn(n, model.latent_dim, **noise),

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A sweep as a Slurm job array: sbatch examples/slurm.sh
+# A sweep as a Slurm job array: sbatch book/examples/slurm.sh
 # Each task trains one shard on one core. A task that is stopped checkpoints on SIGTERM; submitted
 # again, the array goes on from what is stored.
 #SBATCH --job-name=vae-core
