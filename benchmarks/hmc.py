@@ -119,7 +119,7 @@ def main():
         "blackjax, vmapped": blackjax_vmapped,
         f"blackjax, vmapped in chunks of {CHUNK}": blackjax_vmapped_in_chunks,
     }
-    seconds = in_turn(candidates, rounds=9)
+    seconds = in_turn(candidates, rounds=7)
     per_move = {name: [s / (CHAINS * TRANSITIONS) for s in v] for name, v in seconds.items()}
     pyro = in_turn({"pyro": pyro_one_by_one}, rounds=2)["pyro"]
     moves = PYRO_CHAINS * PYRO_TRANSITIONS

@@ -86,7 +86,7 @@ def scheduler(tmp_path):
         process.wait()
 
 
-def wait_until(condition, seconds=120):
+def wait_until(condition, seconds=600):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

@@ -11,6 +11,7 @@ from vae_book.plots.tables import Table
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 OURS, FLOOR, OTHERS = COLORS["aevb"], "#8c8c8c", OTHER_COLORS[1]
 BAR = 17  # CSS pixels
+WIDE = 20  # from shortest to longest, beyond which the axis is logarithmic
 
 
 def benchmarks(folder: Path = RESULTS) -> dict[str, dict]:
@@ -55,7 +56,12 @@ def bars_panel(title: str, spreads: dict[str, dict], to: str) -> Panel:
                 va="center",
             )
         axes.set_yticks(places, list(shown))
-        axes.set(xlim=(0, 1.18 * max(spread["high"] for spread in shown.values())))
+        high = max(spread["high"] for spread in shown.values())
+        if high > WIDE * medians[0]:
+            axes.set_xscale("log")
+            axes.set_xlim(0.5 * medians[0], 3 * high)
+        else:
+            axes.set_xlim(0, 1.18 * high)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
 
