@@ -41,7 +41,7 @@ def trained(executor=None, jobs: int = 1) -> None:
 
 def by_dask() -> None:
     """With the start of scheduler and workers, as the processes' start counts too."""
-    options = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**options) as cluster:
         trained(dask_executor(cluster.scheduler_address))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from distributed import Client, LocalCluster
 
 import vae_core.runs.cluster as cluster
 import vae_core.runs.store as store
@@ -79,7 +80,7 @@ def scheduler(tmp_path):
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(where.exists)
+        wait_until(lambda: where.exists() and where.read_text().endswith("}"))
         yield yaml.safe_load(where.read_text())["address"]
     finally:
         process.kill()
@@ -110,6 +111,8 @@ def test_a_killed_worker_costs_a_sweep_nothing_but_its_own_run(
 ):
     first, second = (Worker(scheduler, tmp_path / n, empty_reference) for n in ("a", "b"))
     try:
+        with Client(scheduler, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=600)
         with ThreadPoolExecutor(1) as killer:
             killed = killer.submit(kill_in_the_middle, first, own_store)
             result = invoke("sweep", file, "--dask", scheduler)
@@ -135,9 +138,7 @@ def test_a_killed_worker_costs_a_sweep_nothing_but_its_own_run(
 
 
 def test_a_worker_with_several_threads_is_refused():
-    from distributed import LocalCluster
-
-    options = {"processes": False, "n_workers": 1, "dashboard_address": None}
+    options = {"processes": False, "n_workers": 1, "dashboard_address": ":0"}
     with LocalCluster(threads_per_worker=2, **options) as local:
         with pytest.raises(ValueError, match="several threads: use --nthreads 1"):
             with cluster.dask_executor(local.scheduler_address):

@@ -59,7 +59,7 @@ def bars_panel(title: str, spreads: dict[str, dict], to: str) -> Panel:
         high = max(spread["high"] for spread in shown.values())
         if high > WIDE * medians[0]:
             axes.set_xscale("log")
-            axes.set_xlim(0.5 * medians[0], 3 * high)
+            axes.set_xlim(0.5 * medians[0], 6 * high)
         else:
             axes.set_xlim(0, 1.18 * high)
         axes.invert_yaxis()
@@ -90,6 +90,7 @@ def growth_panel(axis: dict) -> Panel:
         axes.loglog(sizes, middle[1] * (sizes / middle[0]) ** exponent, color=FLOOR, linewidth=1)
         errors = [medians - low, high - medians]
         axes.errorbar(sizes, medians, yerr=errors, fmt="o", color=OURS, markersize=3.5)
+        axes.set_ylim(10 ** np.floor(np.log10(low.min())), 10 ** np.ceil(np.log10(high.max())))
         axes.minorticks_off()
 
     numbers = f"exponent {exponent:.2f}, {last:.2f} at the end"
