@@ -3,6 +3,7 @@
 # make verify             committed runs against the code: their first rows, and their weights
 # make refresh            executes the notebooks in place with their defaults, as they are committed
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
+# make bench              comparisons with other libraries, ten minutes or so, to benchmarks/results
 # make mutants            is each line of the package held by a test? an hour or so on two cores
 # make coverage           which branches of vae_core do the tests of `make unit` take?
 # make serve | lint | lock | clean
@@ -19,13 +20,15 @@ PORT ?= 8000
 VENV := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCHMARKS ?= training growth sweeps footprint hmc importance_sampling
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 NBVAL := $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env -p no:cacheprovider \
   --nbval-sanitize-with tests/nbval.cfg
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: book pdf test lint unit notebooks verify smoke site refresh mutants coverage serve lock clean
+.PHONY: book pdf test lint unit notebooks verify smoke site refresh bench mutants coverage serve lock \
+  clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -63,6 +66,11 @@ site: $(STAMP)
 
 refresh: $(STAMP)
 	VAE_CORE_TRAIN=never $(BIN)/python -m vae_book.build.refresh
+
+# Libraries to compare with are no part of the environment that everything else is tested in.
+bench: $(STAMP)
+	$(PIP) -r requirements.lock -e '.[book,test,benchmarks]'
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 mutants: $(STAMP)
 	$(BIN)/python tests/mutants.py

@@ -1,9 +1,16 @@
-"""Shared by the benchmarks: one thread, interleaved repetitions, the best of each counts."""
+"""Shared by the benchmarks: repetitions in turn, medians with quartiles, a file for each machine.
+
+Candidates take turns in one process, so that what else the machine does falls on all of them
+alike: ratios of medians are what a page may quote, absolute numbers are this machine's alone.
+"""
 
 import json
 import os
-import platform
+import re
+import statistics
 import time
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -20,29 +27,56 @@ def one_thread() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def best_seconds(candidates: dict, repetitions: int) -> dict[str, float]:
-    """Processor seconds of each function, the least of ``repetitions`` rounds in turn.
+def in_turn(
+    candidates: dict[str, Callable], rounds: int, clock: Callable[[], float] = time.process_time
+) -> dict[str, list[float]]:
+    """Seconds of each function in each of ``rounds`` rounds, after one call that is not counted.
 
-    Processor time does not count what other programs take of the core.
+    Processor seconds, which do not count what other programs take of the core, unless another
+    ``clock`` is given.
     """
     for function in candidates.values():
         function()  # compiles, fills caches
-    best = dict.fromkeys(candidates, float("inf"))
-    for _ in range(repetitions):
+    return timed(candidates, rounds, clock)
+
+
+def timed(candidates: dict[str, Callable], rounds: int, clock: Callable) -> dict[str, list[float]]:
+    """As :func:`in_turn`, where every call counts."""
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(rounds):
         for name, function in candidates.items():
-            start = time.process_time()
+            start = clock()
             function()
-            best[name] = min(best[name], time.process_time() - start)
-    return best
+            seconds[name].append(clock() - start)
+    return seconds
+
+
+def spread(values: list[float], digits: int = 4) -> dict[str, float]:
+    """Median and quartiles, to so many significant digits."""
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    named = {"median": middle, "low": low, "high": high}
+    return {name: float(f"{value:.{digits}g}") for name, value in named.items()}
+
+
+def times_faster(seconds: dict[str, list[float]], ours: str) -> dict[str, float]:
+    """Ratios of medians: how many times as long as ``ours`` each takes."""
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    return {name: round(median / medians[ours], 2) for name, median in medians.items()}
+
+
+def machine() -> str:
+    """Processor and number of cores, as text."""
+    from vae_core.runs.provenance import processor
+
+    return f"{processor()}, {os.cpu_count()} cores"
 
 
 def report(name: str, result: dict, packages: list[str]) -> None:
-    """Prints the result and writes it to ``results/<name>.json``."""
-    from importlib.metadata import version
-
+    """Prints the result and writes it to ``results/<machine>/<name>.json``."""
+    result["machine"] = machine()
     result["versions"] = {package: version(package) for package in packages}
-    result["processor"] = f"{platform.machine()}, one thread"
-    text = json.dumps(result, indent=2)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+    text = json.dumps(result, indent=1)
+    folder = RESULTS / re.sub(r"\W+", "-", machine().lower()).strip("-")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(text + "\n")
     print(text)

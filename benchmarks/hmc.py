@@ -1,9 +1,9 @@
 """HMC on 1,000 posteriors of a 3-100-784 decoder: ours, blackjax vmapped, Pyro one by one.
 
-Needs blackjax and pyro-ppl: pip install -e '.[benchmarks]'; python benchmarks/hmc.py
+Needs blackjax and pyro-ppl: pip install -e '.[benchmarks]'; or make bench
 """
 
-from _timing import best_seconds, one_thread, report
+from _timing import in_turn, one_thread, report, spread, times_faster
 
 one_thread()
 
@@ -112,26 +112,23 @@ def pyro_one_by_one():
 
 def main():
     torch.manual_seed(0)
-    best = best_seconds(
-        {
-            "vae_core": ours,
-            "matrix products alone": matrix_products_alone,
-            "vae_core, autograd": ours_autograd,
-            "blackjax, vmapped": blackjax_vmapped,
-            f"blackjax, vmapped in chunks of {CHUNK}": blackjax_vmapped_in_chunks,
-        },
-        repetitions=12,
-    )
-    per_move = {name: seconds / (CHAINS * TRANSITIONS) for name, seconds in best.items()}
-    pyro = best_seconds({"pyro": pyro_one_by_one}, repetitions=2)["pyro"]
-    per_move["pyro, one datapoint at a time"] = pyro / (PYRO_CHAINS * PYRO_TRANSITIONS)
-    microseconds = {name: round(1e6 * seconds, 1) for name, seconds in per_move.items()}
+    candidates = {
+        "vae_core": ours,
+        "matrix products alone": matrix_products_alone,
+        "vae_core, autograd": ours_autograd,
+        "blackjax, vmapped": blackjax_vmapped,
+        f"blackjax, vmapped in chunks of {CHUNK}": blackjax_vmapped_in_chunks,
+    }
+    seconds = in_turn(candidates, rounds=7)
+    per_move = {name: [s / (CHAINS * TRANSITIONS) for s in v] for name, v in seconds.items()}
+    pyro = in_turn({"pyro": pyro_one_by_one}, rounds=2)["pyro"]
+    moves = PYRO_CHAINS * PYRO_TRANSITIONS
+    per_move["pyro, one datapoint at a time"] = [s / moves for s in pyro]
     result = {
-        "what": f"one HMC move of {LEAPFROG} leapfrog steps of one chain, {CHAINS} chains",
-        "microseconds": microseconds,
-        "times_faster": {
-            name: round(seconds / per_move["vae_core"], 2) for name, seconds in per_move.items()
-        },
+        "what": f"one HMC move of {LEAPFROG} leapfrog steps of one chain, {CHAINS} chains, "
+        "one thread, processor seconds",
+        "microseconds": {n: spread([1e6 * s for s in v]) for n, v in per_move.items()},
+        "times_faster": times_faster(per_move, "vae_core"),
         "mean_acceptance": {"vae_core": round(ours(), 3), "blackjax": round(blackjax_vmapped(), 3)},
     }
     report("hmc", result, ["torch", "blackjax", "jax", "pyro-ppl"])

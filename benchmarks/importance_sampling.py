@@ -1,10 +1,9 @@
 """Importance sampling of log p(x) with 500 hidden units: ours against pythae's get_nll.
 
-Needs pythae (pip install --no-deps pythae cloudpickle imageio keeps the environment as it is);
-python benchmarks/importance_sampling.py
+Needs pythae: make bench, or python benchmarks/importance_sampling.py
 """
 
-from _timing import best_seconds, one_thread, report
+from _timing import in_turn, one_thread, report, spread, times_faster
 
 one_thread()
 
@@ -17,7 +16,7 @@ from pythae.models.nn import BaseDecoder, BaseEncoder  # noqa: E402
 from vae_core.marginal_likelihood import log_marginal  # noqa: E402
 from vae_core.model import VAE  # noqa: E402
 
-POINTS, SAMPLES, LATENT = 1_000, 5_000, 20
+SAMPLES, LATENT = 5_000, 20
 TIMED_POINTS, PYTHAE_POINTS = 10, 2  # the cost is linear in the points: only some are timed
 
 torch.set_num_threads(1)
@@ -65,16 +64,16 @@ def main():
     for batch_size in (100, 1_000, 5_000):  # 100 is pythae's own default
         candidates[f"pythae, batches of {batch_size:,}"] = lambda n=batch_size: pythae(n)
     seconds = {
-        name: best / (PYTHAE_POINTS if "pythae" in name else TIMED_POINTS)
-        for name, best in best_seconds(candidates, 8).items()
+        name: [s / (PYTHAE_POINTS if "pythae" in name else TIMED_POINTS) for s in rounds]
+        for name, rounds in in_turn(candidates, 7).items()
     }
     # pythae's get_nll returns the mean of +log p(x), whatever its name says
     agreement = ours()[:PYTHAE_POINTS].mean().item(), float(pythae(1_000))
     result = {
-        "what": f"log p(x) of a datapoint, {SAMPLES:,} importance samples, 500 hidden units",
-        "milliseconds": {name: round(1e3 * s, 1) for name, s in seconds.items()},
-        "seconds for 1,000 points": {name: round(POINTS * s, 1) for name, s in seconds.items()},
-        "times_faster": {name: round(s / seconds["vae_core"], 2) for name, s in seconds.items()},
+        "what": f"log p(x) of a datapoint, {SAMPLES:,} importance samples, 500 hidden units, "
+        "one thread, processor seconds",
+        "milliseconds": {name: spread([1e3 * s for s in v]) for name, v in seconds.items()},
+        "times_faster": times_faster(seconds, "vae_core"),
         "mean log p(x) of two points, ours and pythae's": [round(value, 2) for value in agreement],
     }
     report("importance_sampling", result, ["torch", "pythae"])

@@ -1,4 +1,4 @@
-"""The option `-p`: `-p NAME VALUE` or `-p NAME=VALUE`, as often as needed."""
+"""Options in forms of their own: `-p NAME VALUE` or `-p NAME=VALUE`, and `--shard I/N`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ PAIRS = click.option(
     metavar="NAME VALUE | NAME=VALUE",
     help="A setting; the value is YAML, a list may do without brackets: -p latent_dims 2,50.",
 )
+
+
+class Shard(click.ParamType):
+    """`I/N`: part I of N, as two numbers."""
+
+    name = "shard"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        index, slash, n_shards = str(value).partition("/")
+        if not (slash and index.isdecimal() and n_shards.isdecimal()):
+            self.fail(f"{value!r}: write the part and how many there are, such as 1/8")
+        return int(index), int(n_shards)
+
+
+SHARD = Shard()
 
 
 class PairsCommand(click.Command):

@@ -6,61 +6,15 @@ What a command needs is imported when it runs, so that `--help` does not wait fo
 from __future__ import annotations
 
 import sys
+import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
-from vae_book._pairs import PAIRS, PairsCommand, RunCommand
-
-INTERRUPTED = 130
-BAD_INPUT = 2
-
-
-class BadInput(click.ClickException):
-    """What the user gave cannot be used; one line says why."""
-
-    exit_code = BAD_INPUT
-
-
-class PackageGroup(click.Group):
-    """Turns the package's own errors into one message, and Ctrl-C into exit status 130."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted. The same command goes on from what is stored.", err=True)
-            ctx.exit(INTERRUPTED)
-        except click.UsageError as error:
-            raise BadInput(error.format_message()) from error
-        except (ValueError, LookupError, OSError, RuntimeError) as error:
-            status = _status_of(error)
-            if status is None or ctx.params.get("debug"):
-                raise
-            from vae_book.params import one_line
-
-            if status == BAD_INPUT:
-                raise BadInput(one_line(error)) from error
-            raise click.ClickException(str(error)) from error
-
-
-def _status_of(error: Exception) -> int | None:
-    """Exit status for an error that is the user's or the machine's; None for one of ours."""
-    from vae_core.data.files import DataNotFound
-
-    if isinstance(error, click.exceptions.Exit):
-        return None
-    if isinstance(error, ValueError | DataNotFound):
-        return BAD_INPUT
-    if isinstance(error, LookupError) and not isinstance(error, KeyError | IndexError):
-        return BAD_INPUT  # a run that is not stored, or stored without weights
-    if isinstance(error, OSError) or type(error).__name__ in (
-        "NotebookFailed",
-        "BrokenProcessPool",
-    ):
-        return 1  # a full disk, a failing cell, a worker killed for lack of memory
-    return None
+from vae_book._group import PackageGroup
+from vae_book._pairs import PAIRS, SHARD, PairsCommand, RunCommand
 
 
 @click.group("vae-core", cls=PackageGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -133,24 +87,40 @@ def run(
 @click.option(
     "--jobs", "-j", default=1, show_default=True, help="Runs side by side, one thread each."
 )
+@click.option(
+    "--dask", "scheduler", metavar="ADDRESS", help="Train on the workers of this Dask scheduler."
+)
+@click.option(
+    "--shard", "part", type=SHARD, metavar="I/N", help="Only part I of 1 to N, for a job array."
+)
 @click.option("--dry-run", is_flag=True, help="List the runs, stored or not; train none.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def sweep(file: Path, jobs: int, dry_run: bool, quiet: bool) -> None:
+def sweep(
+    file: Path,
+    jobs: int,
+    scheduler: str | None,
+    part: tuple[int, int] | None,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
     """Train every run of the `sweep:` section of a parameter file, the longest first."""
     from vae_book.params import load_params
     from vae_core.runs import find_run
-    from vae_core.runs.sweep import configs_of
+    from vae_core.runs.cluster import dask_executor
+    from vae_core.runs.sweep import configs_of, shard
     from vae_core.runs.sweep import sweep as train_all
 
     configs = configs_of(load_params(file).sweep)
     if not configs:
         raise click.UsageError(f"{file} has no runs under `sweep:`")
+    configs = shard(configs, *part) if part else configs
     if dry_run:
         for config in configs:
             click.echo(f"{config.key:44} {'stored' if find_run(config) else 'to train'}")
         return
-    for finished in train_all(configs, jobs, progress=not quiet):
-        click.echo(_summary(finished))
+    with dask_executor(scheduler) if scheduler else nullcontext() as executor:
+        for finished in train_all(configs, jobs, executor=executor, progress=not quiet):
+            click.echo(_summary(finished))
 
 
 @cli.command()
@@ -286,6 +256,7 @@ def _summary(finished: Any) -> str:
 
 def main() -> None:
     """Entry point of the command `vae-core`."""
+    warnings.formatwarning = lambda message, *where: f"warning: {message}\n"
     sys.exit(cli(prog_name="vae-core"))
 
 

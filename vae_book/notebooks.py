@@ -28,7 +28,7 @@ from vae_book.params import (
     parse_pair,
     parse_yaml,
 )
-from vae_book.planned import planned_runs
+from vae_book.planned import check_device, planned_runs
 
 __all__ = [
     "NotebookFailed",
@@ -71,7 +71,8 @@ def check_values(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, A
     """
     values = check_types(notebook, values)
     try:
-        planned_runs(declared_parameters(notebook).values(), values)
+        for config in planned_runs(declared_parameters(notebook).values(), values):
+            check_device(config)
     except ValueError as error:
         raise ParameterError(f"{notebook}: {one_line(error)}") from None
     return values

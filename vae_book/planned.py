@@ -45,6 +45,17 @@ def planned_runs(declared: Iterable[Parameter], values: Mapping[str, Any]) -> li
     return [RunConfig.model_validate(_tuples(c | settings), strict=True) for c in combinations]
 
 
+def check_device(config: Any) -> None:
+    """Raises ValueError for a run on a GPU that is neither stored nor can be trained here."""
+    if config.device == "cpu":
+        return  # without torch
+    from vae_core.runs import find_run
+    from vae_core.runs.hardware import device_of
+
+    if find_run(config) is None:
+        device_of(config)
+
+
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     """`hidden` as the tuple that it is in a RunConfig."""
     return {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}

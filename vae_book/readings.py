@@ -37,7 +37,7 @@ READINGS: dict[tuple, Reading] = {
     ("freyface", "aevb"): Reading(0.01, 0, None),
     ("freyface", "wake_sleep"): Reading(0.02, 0, None),
 }
-FREE_FIELDS = {"n_samples", "matmul_precision", "evals_per_decade"}
+FREE_FIELDS = {"n_samples", "matmul_precision", "evals_per_decade", "device"}
 DEFAULT_LENGTH = 10_000_000  # training samples of an experiment that is not stored
 MIN_EVALUATIONS = 12  # rows that a curve should have, however short its run
 

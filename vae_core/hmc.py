@@ -8,7 +8,7 @@ dynamics"; step sizes by dual averaging, Hoffman and Gelman (2014), section 3.2.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -90,7 +90,8 @@ def leapfrog(
     The log density itself is needed only at the end; a ``grad`` method of log_prob_and_grad is
     used on the way if there is one. Returns the state and the momentum (chains, dim) reached.
     """
-    step_size = torch.as_tensor(step_size, dtype=momentum.dtype).reshape(-1, 1)  # (chains | 1, 1)
+    step_size = torch.as_tensor(step_size, dtype=momentum.dtype, device=momentum.device)
+    step_size = step_size.reshape(-1, 1)  # (chains | 1, 1)
     gradient = getattr(log_prob_and_grad, "grad", None)
     position, log_prob, grad = state
     momentum = momentum + 0.5 * step_size * grad
@@ -121,10 +122,11 @@ def step(
     ~ N(0, I), and ``uniform`` (chains,) on (0, 1), below which an acceptance probability rejects.
     """
     position = state.position
+    noise = _noise_like(position, generator)
     if momentum is None:
-        momentum = torch.randn(position.shape, generator=generator, dtype=position.dtype)
+        momentum = torch.randn(position.shape, **noise)
     if uniform is None:
-        uniform = torch.rand(position.shape[:1], generator=generator, dtype=position.dtype)
+        uniform = torch.rand(position.shape[:1], **noise)
     proposal, end_momentum = leapfrog(state, momentum, step_size, n_leapfrog, log_prob_and_grad)
     kinetic = 0.5 * (end_momentum.square().sum(-1) - momentum.square().sum(-1))  # (chains,)
     energy_error = kinetic - (proposal.log_prob - state.log_prob)
@@ -139,6 +141,11 @@ def step(
     )
     is_divergent = energy_error > MAX_ENERGY_ERROR
     return new_state, HMCInfo(acceptance_prob, is_accepted, is_divergent, energy_error)
+
+
+def _noise_like(tensor: Tensor, generator: torch.Generator | None) -> dict[str, Any]:
+    """What ``torch.randn`` takes besides a shape for noise where ``tensor`` is."""
+    return {"generator": generator, "dtype": tensor.dtype, "device": tensor.device}
 
 
 class DualAveraging(NamedTuple):
@@ -192,8 +199,8 @@ def reasonable_step_size(
     Source: Hoffman and Gelman (2014), algorithm 4, for all chains at once.
     """
     position = state.position
-    momentum = torch.randn(position.shape, generator=generator, dtype=position.dtype)
-    step_size = torch.full(position.shape[:1], 0.1, dtype=position.dtype)
+    momentum = torch.randn(position.shape, **_noise_like(position, generator))
+    step_size = position.new_full(position.shape[:1], 0.1)
     direction = torch.zeros_like(step_size)
     for _ in range(n_doublings):
         proposal, end = leapfrog(state, momentum, step_size, 1, log_prob_and_grad)
@@ -258,13 +265,14 @@ def sample(
         )
     if step_size is None:
         step_size = reasonable_step_size(state, log_prob_and_grad, generator=generator)
-    step_size = torch.as_tensor(step_size, dtype=z0.dtype).expand(z0.shape[:1])  # (chains,)
+    step_size = torch.as_tensor(step_size, dtype=z0.dtype, device=z0.device)
+    step_size = step_size.expand(z0.shape[:1])  # (chains,)
     if shared_step:
         step_size = step_size.log().mean().exp().expand(step_size.shape)
     tuning = dual_averaging_init(step_size)
 
     def move(state: HMCState, step_size: Tensor) -> tuple[HMCState, HMCInfo]:
-        spread = 2 * torch.rand(step_size.shape, generator=generator, dtype=z0.dtype) - 1
+        spread = 2 * torch.rand(step_size.shape, **_noise_like(z0, generator)) - 1
         step_size = step_size * (1 + jitter * spread)
         return step(state, step_size, n_leapfrog, log_prob_and_grad, generator=generator)
 

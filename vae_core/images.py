@@ -29,5 +29,5 @@ class Images(NamedTuple):
         """X^M of Algorithm 1: (size, data_dim) stored rows, drawn with replacement."""
         import torch  # not needed to describe a data set
 
-        index = torch.randint(self.n, (size,), generator=generator)  # (size,)
+        index = torch.randint(self.n, (size,), generator=generator, device=self.rows.device)
         return self.rows.index_select(0, index)

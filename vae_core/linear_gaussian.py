@@ -74,7 +74,8 @@ def exact_moments(model: VAE) -> ExactMoments:
     weight, offset = head.weight[:d], head.bias[:d].clone()
     marginal = weight @ weight.T + head.bias[d:].exp().diag()
     gain = torch.linalg.solve(marginal, weight).T
-    covariance = torch.eye(model.latent_dim, dtype=weight.dtype) - gain @ weight
+    identity = torch.eye(model.latent_dim, dtype=weight.dtype, device=weight.device)
+    covariance = identity - gain @ weight
     return ExactMoments(offset, marginal, gain, covariance)
 
 

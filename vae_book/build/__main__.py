@@ -26,7 +26,15 @@ BUILD = ROOT / "_build"
 HTML = BUILD / "html"
 STAGE = BUILD / "stage"
 STAMP = BUILD / "book.json"
-SOURCES = ["book", "vae_core", "vae_book", "_config.yml", "_toc.yml", "requirements.lock"]
+SOURCES = [
+    "book",
+    "vae_core",
+    "vae_book",
+    "benchmarks/results",
+    "_config.yml",
+    "_toc.yml",
+    "requirements.lock",
+]
 
 
 class BuildError(SystemExit):

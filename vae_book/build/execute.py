@@ -16,7 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / "_build" / "executed"
 TIMES = EXECUTED / "times.json"  # what the status page reads
 READS_TIMES = "reproducibility/status"
-INPUTS = ["vae_core", "vae_book", "book/reference", "book/paper", "requirements.lock"]
+INPUTS = [
+    "vae_core",
+    "vae_book",
+    "book/reference",
+    "book/paper",
+    "benchmarks/results",
+    "requirements.lock",
+]
 HEARTBEAT = 30  # seconds
 
 

@@ -36,7 +36,7 @@ def draw(model: VAE, images: Images, settings: Settings, generator: torch.Genera
     """Lines 2.1 and 2.2 of Algorithm 1: a random minibatch, and noise from p(epsilon)."""
     rows = images.minibatch(settings.batch_size, generator)
     shape = (settings.n_mc, settings.batch_size, model.latent_dim)
-    return Draw(rows, torch.randn(shape, generator=generator))
+    return Draw(rows, torch.randn(shape, generator=generator, device=rows.device))
 
 
 def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Images) -> Tensor:

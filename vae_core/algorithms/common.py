@@ -54,7 +54,8 @@ def init(
     """The state before the first step."""
     params = {name: p.detach() for name, p in model.named_parameters()}
     sums = {name: torch.zeros_like(p) for name, p in params.items()}
-    return State(params, sums, {"steps": torch.zeros((), dtype=torch.long)})
+    steps = torch.zeros((), dtype=torch.long, device=images.rows.device)
+    return State(params, sums, {"steps": steps})
 
 
 def samples_per_step(settings: MinibatchSettings, n_train: int) -> int:

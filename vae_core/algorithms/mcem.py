@@ -7,7 +7,7 @@ before all N chains have moved, which is why it does not scale to large data set
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -68,21 +68,23 @@ def samples_per_step(settings: Settings, n_train: int) -> int:
 
 def init(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> State:
     """Weights, Adagrad's sums, and chains that start at the prior."""
-    position = torch.randn(images.n, model.latent_dim, generator=generator)
+    device = images.rows.device
+    position = torch.randn(images.n, model.latent_dim, generator=generator, device=device)
     chains = {
         "position": position,
-        "log_step": torch.full((images.n,), FIRST_CHAIN_STEP).log(),
-        "acceptance": torch.full((images.n,), settings.target_accept),
+        "log_step": torch.full((images.n,), FIRST_CHAIN_STEP, device=device).log(),
+        "acceptance": torch.full((images.n,), settings.target_accept, device=device),
     }
     return State(*common.init(model, images, settings), chains)
 
 
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
     """The noise of one HMC move of every chain, chunk by chunk."""
+    noise: dict[str, Any] = {"generator": generator, "device": images.rows.device}
     parts = []
     for rows in images.rows.split(CHUNK_ROWS):
-        momentum = torch.randn(len(rows), model.latent_dim, generator=generator)
-        parts.append((momentum, torch.rand(len(rows), generator=generator)))
+        momentum = torch.randn(len(rows), model.latent_dim, **noise)
+        parts.append((momentum, torch.rand(len(rows), **noise)))
     return Draw(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 

@@ -6,7 +6,7 @@ guaranteed to rise.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,11 +35,12 @@ class Draw(NamedTuple):
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
     """A random minibatch, and the noise of both phases."""
     n = settings.batch_size
+    noise: dict[str, Any] = {"generator": generator, "device": images.rows.device}
     return Draw(
         rows=images.minibatch(n, generator),
-        wake=torch.randn(n, model.latent_dim, generator=generator),
-        dream_z=torch.randn(n, model.latent_dim, generator=generator),
-        dream_x=model.pixels.noise((n, model.data_dim), generator=generator),
+        wake=torch.randn(n, model.latent_dim, **noise),
+        dream_z=torch.randn(n, model.latent_dim, **noise),
+        dream_x=model.pixels.noise((n, model.data_dim), **noise),
     )
 
 

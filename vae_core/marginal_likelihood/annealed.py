@@ -77,7 +77,12 @@ def bdmc(
     check_kind("model", model, VAE, "data are simulated from a VAE")
     check_count("n_points", n_points)
     check_count("n_samples", n_samples)
-    options: dict[str, Any] = {"generator": generator, "dtype": model.dtype}
+    weight = next(model.parameters())
+    options: dict[str, Any] = {
+        "generator": generator,
+        "device": weight.device,
+        "dtype": weight.dtype,
+    }
     z_true = torch.randn(n_points, model.latent_dim, **options)
     noise = model.pixels.noise((n_points, model.data_dim), **options)
     x = model.sample_given(z_true, noise)
@@ -98,8 +103,8 @@ def sigmoid_schedule(n_temperatures: int, sharpness: float = 4.0) -> list[float]
 
 def prior_draw(log_joint: AnyLogJoint, n_chains: int, generator: torch.Generator | None) -> Tensor:
     """(n_chains, batch, latent_dim)."""
-    shape = (n_chains, log_joint.x.shape[0], log_joint.latent_dim)
-    return torch.randn(shape, generator=generator, dtype=log_joint.x.dtype)
+    x, shape = log_joint.x, (n_chains, log_joint.x.shape[0], log_joint.latent_dim)
+    return torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
 def tune_path(

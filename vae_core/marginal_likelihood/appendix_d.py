@@ -120,7 +120,7 @@ def kde_log_density(fit: Tensor, z: Tensor) -> Tensor:
     n_fit, _, dim = fit.shape
     sd = fit.std(0).clamp(min=1e-6)  # (batch, dim)
     silverman = (4 / (dim + 2) / n_fit) ** (1 / (dim + 4))
-    factors = silverman * torch.logspace(-0.6, 0.6, 13, dtype=z.dtype)
+    factors = silverman * torch.logspace(-0.6, 0.6, 13, dtype=z.dtype, device=z.device)
     half = n_fit // 2
     scores = [kernel_mixture(fit[:half], fit[half:], f * sd).sum(0) for f in factors]
     best = factors[torch.stack(scores).argmax(0)]  # (batch,)

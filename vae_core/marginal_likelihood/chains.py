@@ -1,6 +1,6 @@
 """Where posterior chains start, and the normal distribution fitted to where they have been."""
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -36,12 +36,13 @@ def start_chains(
     check_choice("start", start, CHAIN_STARTS)
     check_count("n_candidates", n_candidates)
     shape = (x.shape[0], model.latent_dim)
+    noise: dict[str, Any] = {"generator": generator, "dtype": x.dtype, "device": x.device}
     if start == "prior":
-        return torch.randn(shape, generator=generator, dtype=x.dtype)
+        return torch.randn(shape, **noise)
     if start == "encoder":
-        noise = torch.randn(shape, generator=generator, dtype=x.dtype)
-        return transform_noise(cast(EncodingModel, model).encode(x), noise)
-    candidates = torch.randn(n_candidates, shape[1], generator=generator, dtype=x.dtype)
+        q = cast(EncodingModel, model).encode(x)
+        return transform_noise(q, torch.randn(shape, **noise))
+    candidates = torch.randn(n_candidates, shape[1], **noise)
     probabilities = torch.softmax(log_joint_of(model, x).table(candidates).T, dim=-1)
     index = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)  # (batch,)
     return candidates[index]
@@ -59,7 +60,7 @@ def fitted_normal(samples: Tensor) -> tuple[Tensor, Tensor]:
     centred = (samples - mean).double()
     covariance = torch.einsum("nbi,nbj->bij", centred, centred) / (n - 1)
     scale = covariance.diagonal(dim1=-2, dim2=-1).mean(-1).clamp(min=1e-8)  # (batch,)
-    ridge = 1e-6 * scale[:, None, None] * torch.eye(dim, dtype=scale.dtype)
+    ridge = 1e-6 * scale[:, None, None] * torch.eye(dim, dtype=scale.dtype, device=scale.device)
     return mean, torch.linalg.cholesky(covariance + ridge)
 
 

@@ -54,16 +54,16 @@ def quadrature(
     check_between("tolerance", tolerance, 0)
     log_joint = log_joint_of(model, x).double()
     estimate, error = x.new_empty(2, x.shape[0], dtype=torch.float64)
-    remaining, per_axis = torch.arange(x.shape[0]), PER_AXIS[dim]
+    remaining, per_axis = torch.arange(x.shape[0], device=x.device), PER_AXIS[dim]
     while len(remaining):
-        grid = Grid(dim, per_axis, n_samples)
+        grid = Grid(dim, per_axis, n_samples, x.device)
         table = grid.log_joint(log_joint.rows(remaining))  # (cells, remaining)
         at_edge = []
         for i, start in zip(remaining.tolist(), table.T, strict=True):
             density = log_joint.rows(slice(i, i + 1))
             estimate[i], error[i], edge = refine(density, grid, start, tolerance)
             at_edge.append(edge > tolerance)
-        remaining, per_axis = remaining[torch.tensor(at_edge)], 3 * per_axis // 2
+        remaining, per_axis = remaining[torch.tensor(at_edge, device=x.device)], 3 * per_axis // 2
     return estimate.to(x.dtype), error.to(x.dtype)
 
 
@@ -75,17 +75,19 @@ class Grid:
         width: of a cell; that of the first level does not depend on per_axis.
     """
 
-    def __init__(self, dim: int, per_axis: int, max_points: int):
+    def __init__(
+        self, dim: int, per_axis: int, max_points: int, device: torch.device | str = "cpu"
+    ):
         if per_axis**dim > max_points:
             raise RuntimeError(
                 f"quadrature with n_samples={max_points}: the first grid in {dim} latent "
                 f"dimensions has {per_axis**dim:,} points"
             )
-        axis = torch.arange(per_axis)
+        axis, two = torch.arange(per_axis, device=device), torch.arange(2, device=device)
         self.dim, self.per_axis, self.max_points = dim, per_axis, max_points
         self.index = torch.cartesian_prod(*[axis] * dim).view(-1, dim)
         self.width = 2 * HALF_WIDTH / PER_AXIS[dim]
-        self.corners = torch.cartesian_prod(*[torch.arange(2)] * dim).view(-1, dim)
+        self.corners = torch.cartesian_prod(*[two] * dim).view(-1, dim)
         self.half = 0.5 * per_axis * self.width
 
     def centres(self, index: Tensor, width: float) -> Tensor:

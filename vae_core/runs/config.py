@@ -84,6 +84,9 @@ class RunConfig(BaseModel):
     matmul_precision: Literal["highest", "medium"] = Field(
         "highest", description='"medium": bfloat16 products in the training step'
     )
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description='"cuda": on a GPU, with its own random numbers: another run'
+    )
     semantics: int = 1  # stays: the keys of semantics 1 were made without it
 
     @model_validator(mode="before")

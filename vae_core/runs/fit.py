@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vae_core.data import Dataset
 from vae_core.data.registry import ARRAYS, DatasetSpec
 from vae_core.runs.config import RunConfig
+from vae_core.runs.hardware import check_hardware
 from vae_core.runs.trainer import Trainer
 
 EVERY_LIKELIHOOD = ("bernoulli", "gaussian_sigmoid_mean", "gaussian")
@@ -78,6 +79,7 @@ def fit(
     settings |= {"dataset": name, "algorithm": algorithm, "likelihood": likelihood, "seed": seed}
     settings["latent_dim"] = 2 if latent_dim is None else latent_dim
     config = RunConfig(n_samples=n_samples, **settings)
+    check_hardware(config)
     data = Dataset(name, (1, train.shape[1]), 1, train[: config.n_train], train[:0], test)
     trainer = Trainer(config, data, model)
     rows = trainer.run(progress=progress)

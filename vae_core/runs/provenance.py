@@ -64,7 +64,7 @@ def weights_sha256(tensors: dict[str, torch.Tensor]) -> str:
     """Hash of the weights in half precision, in which they may be committed."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        half = tensors[name].detach().to(torch.float16).contiguous()
+        half = tensors[name].detach().to(torch.float16).cpu().contiguous()
         digest.update(f"{name} {tuple(half.shape)}".encode())
         digest.update(half.numpy().data)
     return digest.hexdigest()
@@ -76,13 +76,16 @@ class Provenance:
     def __init__(self) -> None:
         self._source = {"source_sha256": source_sha256(), "git_commit": git_commit()}
 
-    def record(self, data: Dataset, wall_seconds: float) -> dict:
-        """All that a run records about its making, JSON-ready."""
+    def record(self, data: Dataset, wall_seconds: float, device: str = "cpu") -> dict:
+        """All that a run records about its making, JSON-ready; ``device`` as in its RunConfig."""
+        hardware = [processor(), f"{os.cpu_count()} cores", platform.system()]
+        if device == "cuda":
+            hardware.append(torch.cuda.get_device_name())
         return {
             "versions": packages(),
             **self._source,
             "data_sha256": data.sha256,
-            "device": f"{processor()}, {os.cpu_count()} cores, {platform.system()}",
+            "device": ", ".join(hardware),
             "threads": torch.get_num_threads(),
             "wall_seconds": round(wall_seconds, 1),
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

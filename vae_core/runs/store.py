@@ -27,6 +27,7 @@ from vae_core.data import Dataset, load_dataset
 from vae_core.model import VAE
 from vae_core.runs.checkpoint import resume, write_tensors
 from vae_core.runs.config import RunConfig
+from vae_core.runs.hardware import check_hardware
 from vae_core.runs.interpolate import interpolate_log
 from vae_core.runs.provenance import Provenance, curve_sha256, weights_sha256
 from vae_core.runs.trainer import Trainer, build_model
@@ -175,6 +176,7 @@ def get_or_run(
 
     Raises:
         MissingRunError: not stored, and VAE_CORE_TRAIN=never forbids training.
+        ValueError: its device is not there.
         DataNotFound: the data set is not there and cannot be had.
         FloatingPointError: it diverged; nothing is stored.
         RunInterrupted: Ctrl-C or SIGTERM; it tells whether there is a checkpoint.
@@ -188,6 +190,7 @@ def get_or_run(
             f"{config.key} is not stored and VAE_CORE_TRAIN=never forbids training it; "
             f"unset VAE_CORE_TRAIN to train it now"
         )
+    check_hardware(config)
     checkpoints = cache_dir() / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     with _lock(checkpoints / f"{config.key}.lock"):
@@ -219,7 +222,7 @@ def _train(config: RunConfig, checkpoints: Path, progress: bool, position: int) 
     path = cache_dir() / "runs" / config.key
     describe = getattr(trainer.algorithm, "metrics", None)
     metrics = describe(trainer.settings, trainer.state) if describe else {}
-    record = provenance.record(data, trainer.seconds)
+    record = provenance.record(data, trainer.seconds, config.device)
     store_run(path, config, rows, trainer.model, record, metrics)
     return Run.load(path)
 

@@ -8,6 +8,7 @@ from typing import Any
 from vae_core._arguments import check_count, check_kind
 from vae_core.runs.checkpoint import RunInterrupted
 from vae_core.runs.config import RunConfig
+from vae_core.runs.hardware import check_hardware
 from vae_core.runs.store import Run, find_run, get_or_run, store_files
 from vae_core.runs.workers import train, workers
 
@@ -87,7 +88,7 @@ def sweep(
             disk in common.
 
     Raises:
-        ValueError: ``jobs`` below 1.
+        ValueError: ``jobs`` below 1, or a run whose device is not there.
         SweepError: runs failed, after all others were yielded; or a worker was killed.
         RunInterrupted: Ctrl-C; it tells whether a checkpoint was written.
     """
@@ -104,9 +105,11 @@ def sweep(
             yield run
     if not pending:
         return
-    if executor is not None:
+    if executor is not None:  # its workers tell what they lack
         yield from _collect({executor.submit(train_elsewhere, c): c for c in pending}, store_files)
         return
+    for config in pending:
+        check_hardware(config)
     with workers(min(jobs, len(pending))) as pool:
         futures = {pool.submit(train, config, progress): config for config in pending}
         try:

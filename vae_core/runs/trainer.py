@@ -23,6 +23,7 @@ from vae_core.model import VAE
 from vae_core.runs.checkpoint import RunInterrupted, save_checkpoint
 from vae_core.runs.config import RunConfig
 from vae_core.runs.finite import check_row, check_state, diverged
+from vae_core.runs.hardware import device_of
 
 FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced from there
 EVALUATION_CHUNK = 1_000  # rows that stay in cache
@@ -33,15 +34,16 @@ COLUMNS = ("samples", "train_bound", "train_bound_minibatch", "test_bound")
 
 
 def build_model(config: RunConfig, generator: torch.Generator | None = None) -> VAE:
-    """The untrained model that a run starts from."""
-    return VAE(
-        config.data_dim,
-        config.latent_dim,
-        config.hidden,
-        config.likelihood,
-        init_sd=config.init_sd,
-        generator=generator,
-    )
+    """The untrained model that a run starts from, on the generator's device."""
+    with torch.device("cpu" if generator is None else generator.device):
+        return VAE(
+            config.data_dim,
+            config.latent_dim,
+            config.hidden,
+            config.likelihood,
+            init_sd=config.init_sd,
+            generator=generator,
+        )
 
 
 def settings_of(config: RunConfig) -> Settings:
@@ -62,7 +64,7 @@ def fused(update: Callable, config: RunConfig) -> Callable:
     sums and all that is reported stay in float32.
     """
     if config.matmul_precision == "medium":
-        update = torch.autocast("cpu", dtype=torch.bfloat16)(update)
+        update = torch.autocast(config.device, dtype=torch.bfloat16)(update)
     if not config.compiles:
         return update
     torch.compiler.reset()  # the graphs of earlier runs count against the limit of this one
@@ -109,10 +111,12 @@ class Trainer:
     def __init__(self, config: RunConfig, data: Dataset, model: nn.Module | None = None):
         self.config, self.data = config, data
         self.algorithm, self.settings = ALGORITHMS[config.algorithm], settings_of(config)
-        self.images = Images(data.train_bytes, data.levels)
+        self.device = device_of(config)
+        self.images = Images(data.train_bytes.to(self.device), data.levels)
         self.per_step = self.algorithm.samples_per_step(self.settings, self.images.n)
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.model: Any = build_model(config, self.generator) if model is None else model
+        self.generator = torch.Generator(self.device).manual_seed(config.seed)
+        model = build_model(config, self.generator) if model is None else model
+        self.model: Any = model.to(self.device)
         given = self.model, self.images, self.settings
         self.state = self.algorithm.init(*given, self.generator)
         self.update = self._make_update()
@@ -153,9 +157,9 @@ class Trainer:
         """
         check_state(self)
         seed = (2**32 * (self.config.seed + 1) + self.samples) % 2**64
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(self.device).manual_seed(seed)
         row: dict[str, float] = {"samples": self.samples}
-        test = Images(self.data.test_bytes, self.data.levels)
+        test = Images(self.data.test_bytes.to(self.device), self.data.levels)
         splits = {split: i for split, i in (("train", self.images), ("test", test)) if i.n}
         for split, images in splits.items() if self.algorithm.bound else ():
             bound = mean_bound(self.algorithm.bound, self.model, images, generator)

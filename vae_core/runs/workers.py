@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vae_core.runs.config import RunConfig
+from vae_core.runs.hardware import SlowPrecision
 from vae_core.runs.store import Run, get_or_run
 
 SECONDS_TO_CHECKPOINT = 5.0
@@ -76,6 +78,7 @@ def _start(slots: Any, started: Any, lock: Any) -> None:
     import torch
 
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore", SlowPrecision)  # said once, by whoever started the workers
     tqdm.set_lock(lock)
     HERE.update(slot=slots.get(), started=started)
     threading.Thread(target=_stop_with_parent, daemon=True).start()

@@ -1,0 +1,77 @@
+"""Eight short runs one after another, in threads, in processes, and by Dask's workers.
+
+Needs distributed: make bench, or python benchmarks/sweeps.py
+"""
+
+import os
+
+from _timing import report, spread, timed
+
+os.environ["OMP_NUM_THREADS"] = "1"  # of the workers, too
+
+import resource  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+from concurrent.futures import ThreadPoolExecutor  # noqa: E402
+from contextlib import nullcontext  # noqa: E402
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from distributed import LocalCluster  # noqa: E402
+
+from vae_core import RunConfig  # noqa: E402
+from vae_core.runs.cluster import dask_executor  # noqa: E402
+from vae_core.runs.sweep import sweep  # noqa: E402
+
+RUNS, WORKERS, SAMPLES, ROUNDS = 8, 2, 50_000, 3
+torch.set_num_threads(1)
+configs = [
+    RunConfig(dataset="digits", latent_dim=10, hidden=(200,), n_samples=SAMPLES, seed=seed)
+    for seed in range(RUNS)
+]
+
+
+def trained(executor=None, jobs: int = 1) -> None:
+    """All runs, into a store that did not exist before."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"VAE_CORE_CACHE": folder, "VAE_CORE_REFERENCE": folder}
+        with executor or nullcontext() as entered:
+            assert len([*sweep(configs, jobs, executor=entered, progress=False)]) == RUNS
+
+
+def by_dask() -> None:
+    """With the start of scheduler and workers, as the processes' start counts too."""
+    options = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster:
+        trained(dask_executor(cluster.scheduler_address))
+
+
+def clocks() -> np.ndarray:
+    """(2,) wall seconds, and processor seconds of this process and its children that have ended."""
+    kinds = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    used = sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, kinds))
+    return np.array([time.perf_counter(), used])
+
+
+def main() -> None:
+    candidates = {
+        "one after another": lambda: trained(ThreadPoolExecutor(1)),
+        f"{WORKERS} threads": lambda: trained(ThreadPoolExecutor(WORKERS)),
+        f"{WORKERS} processes": lambda: trained(jobs=WORKERS),
+        f"Dask, {WORKERS} workers": by_dask,
+    }
+    rounds = {name: np.array(v) for name, v in timed(candidates, ROUNDS, clocks).items()}
+    report(
+        "sweeps",
+        {
+            "what": f"{RUNS} runs of {SAMPLES:,} samples on digits, 200 hidden units, one thread "
+            "each, with the start of the workers",
+            "seconds": {name: spread(list(v[:, 0])) for name, v in rounds.items()},
+            "processor_seconds": {name: spread(list(v[:, 1])) for name, v in rounds.items()},
+        },
+        ["torch", "distributed"],
+    )
+
+
+if __name__ == "__main__":
+    main()

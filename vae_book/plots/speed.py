@@ -1,0 +1,108 @@
+"""Speed and growth, drawn from the committed results of `make bench`: ratios within one machine."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from vae_book.plots.style import COLORS, OTHER_COLORS, Panel, panel_size, svg_panel
+from vae_book.plots.tables import Table
+
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+OURS, FLOOR, OTHERS = COLORS["aevb"], "#8c8c8c", OTHER_COLORS[1]
+BAR = 17  # CSS pixels
+WIDE = 20  # from shortest to longest, beyond which the axis is logarithmic
+
+
+def benchmarks(folder: Path = RESULTS) -> dict[str, dict]:
+    """The results of one machine, the first by name, by the name of the benchmark."""
+    machine = min(path for path in folder.iterdir() if path.is_dir())
+    return {path.stem: json.loads(path.read_text()) for path in sorted(machine.glob("*.json"))}
+
+
+def relative(spreads: dict[str, dict], to: str) -> dict[str, dict[str, float]]:
+    """Medians and quartiles of times in units of the median of ``to``."""
+    unit = spreads[to]["median"]
+    return {name: {k: v / unit for k, v in spread.items()} for name, spread in spreads.items()}
+
+
+def as_times(paces: dict[str, dict]) -> dict[str, dict[str, float]]:
+    """Seconds of one from medians and quartiles of how many there are in a second."""
+    flipped = {"median": "median", "low": "high", "high": "low"}
+    return {
+        name: {k: 1 / pace[other] for k, other in flipped.items()} for name, pace in paces.items()
+    }
+
+
+def bars_panel(title: str, spreads: dict[str, dict], to: str) -> Panel:
+    """Times in units of that of ``to``, the shortest on top; whiskers join the quartiles."""
+    shown = dict(sorted(relative(spreads, to).items(), key=lambda item: item[1]["median"]))
+    medians = [spread["median"] for spread in shown.values()]
+    places = np.arange(len(shown))
+    errors = [
+        [spread["median"] - spread["low"] for spread in shown.values()],
+        [spread["high"] - spread["median"] for spread in shown.values()],
+    ]
+
+    def draw(axes):
+        axes.barh(places, medians, height=0.62, color=[_color(name) for name in shown])
+        axes.errorbar(medians, places, xerr=errors, fmt="none", ecolor="#808080", elinewidth=1)
+        for place, spread in zip(places, shown.values(), strict=True):
+            axes.annotate(
+                f"{spread['median']:.2f}",
+                (spread["high"], place),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        axes.set_yticks(places, list(shown))
+        high = max(spread["high"] for spread in shown.values())
+        if high > WIDE * medians[0]:
+            axes.set_xscale("log")
+            axes.set_xlim(0.5 * medians[0], 6 * high)
+        else:
+            axes.set_xlim(0, 1.18 * high)
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+
+    words = ", ".join(f"{name} {median:.2f}" for name, median in zip(shown, medians, strict=True))
+    size = panel_size(2)[0], 26 + BAR * len(shown)
+    return svg_panel(title, draw, f"Bars. {words}.", size=size, salt=to, numbers=words)
+
+
+def _color(name: str) -> str:
+    if "vae_core" in name:
+        return COLORS["wake_sleep"] if "wake-sleep" in name else OURS
+    return FLOOR if "alone" in name else OTHERS
+
+
+def growth_panel(axis: dict) -> Panel:
+    """Seconds against a size, both logarithmic, with the line of the fitted exponent."""
+    sizes = np.array([float(size) for size in axis["seconds"]])
+    medians, low, high = (
+        np.array([spread[name] for spread in axis["seconds"].values()])
+        for name in ("median", "low", "high")
+    )
+    exponent, last = axis["exponent"], axis["last_exponent"]
+    middle = np.exp(np.log(sizes).mean()), np.exp(np.log(medians).mean())
+
+    def draw(axes):
+        axes.loglog(sizes, middle[1] * (sizes / middle[0]) ** exponent, color=FLOOR, linewidth=1)
+        errors = [medians - low, high - medians]
+        axes.errorbar(sizes, medians, yerr=errors, fmt="o", color=OURS, markersize=3.5)
+        axes.set_ylim(10 ** np.floor(np.log10(low.min())), 10 ** np.ceil(np.log10(high.max())))
+        axes.minorticks_off()
+
+    numbers = f"exponent {exponent:.2f}, {last:.2f} at the end"
+    alt = f"Seconds of {axis['title']}, both logarithmic: {numbers}."
+    title = f"{axis['title']}<br>{numbers}"
+    return svg_panel(title, draw, alt, size=panel_size(3), numbers=numbers)
+
+
+def ratio_table(spreads: dict[str, dict], to: str, label: str) -> Table:
+    """Each time in units of that of ``to``, with its quartiles."""
+    rows = [
+        [name, f"{s['median']:.2f}", f"{s['low']:.2f} to {s['high']:.2f}"]
+        for name, s in relative(spreads, to).items()
+    ]
+    return Table(["", f"in units of: {to}", "quartiles"], rows, label)

@@ -1,0 +1,82 @@
+"""What a run asks of the machine that trains it: told before work starts."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from vae_core.runs.config import RunConfig
+
+SLOW = 2.0  # where there are units for bfloat16, its products take about half of float32's time
+
+
+class SlowPrecision(UserWarning):
+    """bfloat16 products were asked for where they are slower than float32's."""
+
+
+def check_hardware(config: RunConfig) -> None:
+    """Refuses a device that is not there; warns once of a precision that is slow here.
+
+    Raises:
+        ValueError: as :func:`device_of`.
+
+    Warns:
+        SlowPrecision: names the setting, how much slower it is, and the remedy.
+    """
+    device = device_of(config)
+    if config.matmul_precision == "medium" and device.type == "cpu":
+        _warn_of_slow_products()
+
+
+def device_of(config: RunConfig) -> torch.device:
+    """Where a run is trained.
+
+    Raises:
+        ValueError: this machine, or its build of PyTorch, has no GPU for device="cuda".
+    """
+    import torch  # not needed to describe a run
+
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device='cuda': PyTorch {torch.__version__} finds no GPU on this machine; "
+            "leave device at 'cpu'"
+        )
+    return torch.device(config.device)
+
+
+@cache  # measured, and said, once
+def _warn_of_slow_products() -> None:
+    slower = slowdown_of_bfloat16()
+    if slower > SLOW:
+        warnings.warn(
+            f"matmul_precision='medium': this processor has no units for bfloat16, whose products "
+            f"take {slower:.0f} times as long as float32's; use matmul_precision='highest' "
+            f"(another run, with another key)",
+            SlowPrecision,
+            stacklevel=4,
+        )
+
+
+def slowdown_of_bfloat16() -> float:
+    """How many times as long as in float32 a product of matrices takes in bfloat16, here.
+
+    Measured, since PyTorch tells for few processors; at the size of a minibatch of MNIST a
+    fraction of a second where it is slow, milliseconds elsewhere.
+    """
+    import torch
+
+    def seconds(dtype: torch.dtype) -> float:
+        one, other = torch.ones(100, 500, dtype=dtype), torch.ones(500, 784, dtype=dtype)
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            one @ other
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    return seconds(torch.bfloat16) / seconds(torch.float32)
