@@ -2,26 +2,12 @@
 
 import json
 import shlex
-from functools import cache
 from html import escape
 from pathlib import Path
 
-import yaml
-
-from vae_book.plots.style import counted
+from vae_book import published
+from vae_book.words import counted
 from vae_core.data import DATASETS
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@cache
-def repository() -> tuple[str, str] | None:
-    """URL and branch of the repository as `_config.yml` gives them; None without that file."""
-    try:
-        entry = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
-    except (OSError, KeyError):
-        return None
-    return entry["url"], entry.get("branch", "main")
 
 
 def execute_command(notebook: str, **parameters) -> str:
@@ -76,6 +62,8 @@ class Provenance:
 
     def __repr__(self) -> str:
         n = counted(len(self.runs), "run")
+        if not self.runs:
+            return f"Provenance: {n}"
         threads = {run.provenance.get("threads") for run in self.runs}
         each = " on one thread each" if threads == {1} else ""
         return f"Provenance: {n}, {duration(self.seconds())} of training{each}"
@@ -122,7 +110,7 @@ def _settings(config) -> str:
 def _link(run) -> str:
     key = f"<code>{escape(run.key)}</code>"
     is_committed = Path(run.path).parent.name == "reference"
-    if not (is_committed and repository()):
+    if not (is_committed and published.REPOSITORY):
         return key
-    url, branch = repository()
-    return f'<a href="{url}/blob/{branch}/book/reference/{run.key}/run.json">{key}</a>'
+    file = f"{published.BRANCH}/book/reference/{run.key}/run.json"
+    return f'<a href="{published.REPOSITORY}/blob/{file}">{key}</a>'
