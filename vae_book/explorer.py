@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vae_book.readings import is_of_reading, longest
-from vae_core.data import DATASETS, load_dataset, status
+from vae_core.data import load_dataset, status
 from vae_core.log_joint import decoder_layers
 from vae_core.runs import all_runs
 
@@ -44,7 +44,7 @@ def export(run, path: Path | None = None) -> Path:
     examples = example_rows(data)
     content = {
         "key": run.key,
-        "title": DATASETS[config.dataset].title,
+        "title": config.spec.title,
         "shape": list(data.image_shape),
         "levels": data.levels,
         "output": "linear" if config.likelihood == "gaussian" else "sigmoid",

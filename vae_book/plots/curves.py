@@ -13,7 +13,6 @@ from vae_book.plots.style import (
     panel_size,
     svg_panel,
 )
-from vae_core.data import DATASETS
 from vae_core.runs.interpolate import interpolate_log
 
 AGAINST = " (nats per datapoint) against training samples evaluated"
@@ -137,7 +136,7 @@ def _numbers(runs, columns) -> str:
 
 
 def _fig2_panel(runs, columns, with_paper, size):
-    config, spec = runs[0].config, DATASETS[runs[0].config.dataset]
+    config, spec = runs[0].config, runs[0].config.spec
     curves = _paper_curves(runs, columns, paper.fig2_of) if with_paper else []
     reached = max(np.max(run.curve["samples"]) for run in runs)
 
@@ -200,7 +199,7 @@ def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
 
 
 def _fig3_panel(runs, with_paper, n_columns):
-    config, spec = runs[0].config, DATASETS[runs[0].config.dataset]
+    config, spec = runs[0].config, runs[0].config.spec
     curves = _paper_curves(runs, LOG_MARGINAL, paper.fig3_of) if with_paper else []
     reached = max(np.max(run.curve["samples"]) for run in runs)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from vae_book import published
 from vae_book.words import counted
-from vae_core.data import DATASETS
 
 
 def execute_command(notebook: str, **parameters) -> str:
@@ -84,7 +83,7 @@ def _facts(run):
         commit = f", commit {made['git_commit'][:10]}" if made.get("git_commit") else ""
         yield "Source", f"sha256 {made['source_sha256'][:12]}{commit}"
     if made.get("data_sha256"):
-        name = DATASETS[run.config.dataset].title
+        name = run.config.spec.title
         yield "Data", f"{name} sha256 {made['data_sha256'][:12]}"
     if made.get("versions"):
         versions = (f"{package} {version}" for package, version in made["versions"].items())
