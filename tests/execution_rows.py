@@ -52,22 +52,19 @@ FIG2 = [
     ),
     Row("fig2_lower_bound", {"datasets": ["mnist"], "latent_dims": [3, 20]}, from_book=True),
 ]
-FIG3_FEW = {"evals_per_decade": 2, "algorithms": ["aevb"]}
+FIG3_FEW = {"evals_per_decade": 2, "algorithms": ["aevb"], "latent_dims": [2], "n_trains": [60]}
 FIG3 = [
-    Row("fig3_marginal_likelihood", {"evals_per_decade": 2, "latent_dims": [2]}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [2, 3], "n_trains": [100]}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [3], "n_trains": [1_000, 100]}),
+    Row("fig3_marginal_likelihood", {"evals_per_decade": 2, "latent_dims": [2], "n_trains": [50]}),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [2, 3]}),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"n_trains": [1_000, 999]}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [3], "seeds": [1, 4]}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [5], "n_trains": [100]}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [1], "n_trains": [100]}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [], "hidden": []}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [2], "evals_per_decade": 13}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [2], "algorithms": ["mcem"]}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [2], "settings": {"n_mc": 4}}),
-    Row(
-        "fig3_marginal_likelihood",
-        FIG3_FEW | {"datasets": ["digits", "own.npz"], "latent_dims": [2]},
-    ),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [5]}),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [1]}),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [], "n_trains": [], "hidden": []}),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"evals_per_decade": 13}),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"algorithms": ["mcem"]}),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"settings": {"n_mc": 4, "step_size": 0.1}}),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"datasets": ["digits", "own.npz"]}),
     Row(
         "fig3_marginal_likelihood",
         FIG3_FEW | {"datasets": ["mnist"], "n_trains": [200], "latent_dims": [3]},
