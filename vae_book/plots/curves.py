@@ -13,6 +13,7 @@ from vae_book.plots.style import (
     panel_size,
     svg_panel,
 )
+from vae_book.words import counted
 from vae_core.runs.interpolate import interpolate_log
 
 AGAINST = " (nats per datapoint) against training samples evaluated"
@@ -56,7 +57,8 @@ def _ours(axes, runs, columns):
             if not curves:
                 continue
             x, y = max(curves, key=lambda curve: curve[0][-1])
-            axes.plot(x, y, color=color, linestyle=DASHES[split])
+            lone = "." if len(x) == 1 else None  # a run of one step
+            axes.plot(x, y, color=color, linestyle=DASHES[split], marker=lone)
             if len(curves) > 1:
                 seeds = np.stack([interpolate_log(*curve, x) for curve in curves])  # (seeds, n)
                 shared = np.isfinite(seeds).all(0)
@@ -160,7 +162,7 @@ def _fig2_panel(runs, columns, with_paper, size):
         axes.yaxis.set_major_locator(MultipleLocator(Y_STEPS[config.dataset]))
 
     title = f"{spec.title}, <i>N</i><sub>z</sub> = {config.latent_dim}"
-    label = f"Test bound, {spec.title}, {config.latent_dim} latent dimensions"
+    label = f"Test bound, {spec.title}, {counted(config.latent_dim, 'latent dimension')}"
     alt = _describe(runs, columns["test"], label)
     return svg_panel(title, draw, alt, size=size, numbers=_numbers(runs, columns))
 

@@ -6,6 +6,7 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from vae_book.plots.style import CLASS_COLORS, Figure, Panel, color_of, png_panel, svg_panel
+from vae_book.words import counted
 
 RING = "#8c8c8c"  # on white and on black
 
@@ -53,7 +54,7 @@ def _title(run) -> str:
 
 
 def _words(run) -> str:
-    return f"{run.config.spec.title}, {run.config.latent_dim} latent dimensions"
+    return f"{run.config.spec.title}, {counted(run.config.latent_dim, 'latent dimension')}"
 
 
 def fitted_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:
