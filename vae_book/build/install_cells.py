@@ -21,7 +21,7 @@ import sys
 
 if importlib.util.find_spec("vae_book") is None:  # as on Colab
 {clone}    %pip install --quiet --editable {folder}
-    sys.path.insert(0, "{folder}")  # what is installed now is found from the next start on"""
+    sys.path.insert(0, "{folder}")  # the next kernel finds it by itself"""
 
 
 def install_cell(notebook: Path) -> nbformat.NotebookNode:
@@ -36,10 +36,17 @@ def install_cell(notebook: Path) -> nbformat.NotebookNode:
 
 
 def put(notebook: Path) -> None:
-    """Writes the cell into a notebook, below its title, in place of the one that is there."""
+    """Writes the cell into a notebook, below its title, in place of the one that is there.
+
+    Cells are counted anew: the notebook is as if it had been executed with this one.
+    """
     node = nbformat.read(notebook, as_version=4)
     cells = [cell for cell in node.cells if cell.get("id") != ID]
     node.cells = [cells[0], install_cell(notebook), *cells[1:]]
+    code = (cell for cell in node.cells if cell.cell_type == "code" and cell.source.strip())
+    for count, cell in enumerate(code, 1):
+        for counted in [cell, *(o for o in cell.outputs if "execution_count" in o)]:
+            counted.execution_count = count
     nbformat.write(node, notebook)
 
 
