@@ -8,12 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
 from vae_book import browser, published
 from vae_book.build import __main__ as build
 from vae_book.build.install_cells import install_cell, put
+from vae_book.notebooks import book_of
 
 ROOT = Path(__file__).resolve().parents[1]
 WAITS = "Another installation in this clone is running; this one waits for it."
@@ -157,3 +159,12 @@ def test_actions_are_pinned_to_commits():
     for workflow in (ROOT / ".github/workflows").glob("*.yml"):
         used = re.findall(r"uses: (\S+)( # v[\d.]+)?\n", workflow.read_text())
         assert used and all(re.search(r"@[0-9a-f]{40}$", one) and tag for one, tag in used)
+
+
+@pytest.mark.parametrize("notebook", book_of(ROOT / "book/index.ipynb"), ids=lambda p: p.stem)
+def test_each_notebook_begins_with_its_install_cell(notebook):
+    """Written by `python -m vae_book.build.install_cells`; it prints nothing."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    first = next(cell for cell in cells if cell.cell_type == "code")
+    assert first.source == install_cell(notebook).source and first.outputs == []
+    assert first.metadata.tags == ["remove-cell"] and cells.index(first) == 1
