@@ -1,6 +1,7 @@
 # make book               the whole book, from PARAMS=book/params/paper.yaml, to _build/html/index.html
 # make test               lint, tests, every notebook (nbval and papermill), a strict build, the built site
 # make verify             committed runs against the code: their first rows, and their weights
+# make executions         notebooks with unusual parameters: some 70, minutes on two cores
 # make refresh            executes the notebooks in place with their defaults, as they are committed
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
 # make bench              comparisons with other libraries, ten minutes or so, to benchmarks/results
@@ -27,8 +28,8 @@ NBVAL := $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-en
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: book pdf test lint unit notebooks verify smoke site refresh bench mutants coverage serve lock \
-  clean
+.PHONY: book pdf test lint unit notebooks verify smoke executions site refresh bench mutants coverage \
+  serve lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -60,6 +61,9 @@ verify: $(STAMP)
 smoke: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m notebooks
 
+executions: $(STAMP)
+	$(BIN)/python -m pytest -n 2 tests/test_executions.py
+
 site: $(STAMP)
 	$(BIN)/python -m vae_book.build.check_site _build/html
 	$(BIN)/python -m pytest -n 2 -m site
@@ -86,9 +90,15 @@ serve: book
 
 # One pip call takes the exact versions of the lock and what they ask for on this platform. PyTorch
 # alone goes before, from its own index; without an answer from there it comes from the registry.
+# A second `make` in this clone waits, then finds that nothing is left to do.
+ifndef LOCKED
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11; try: make PYTHON=python3.11"; exit 1; }
+	@mkdir -p _build
+	@$(PYTHON) vae_book/build/locked.py _build/.install $(MAKE) --no-print-directory LOCKED=1 $@
+else
+$(STAMP): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing requirements.lock into $(VENV): some minutes, most of them for PyTorch"
 	test -z "$(TORCH_INDEX)" || $(PIP) --no-deps --retries 0 --timeout 10 --index-url $(TORCH_INDEX) \
@@ -97,6 +107,7 @@ $(STAMP): pyproject.toml requirements.lock
 	$(PIP) -r requirements.lock -e '.[book,test]'
 	$(BIN)/python -m pip check
 	touch $@
+endif
 
 # A new lock: the newest versions that pyproject.toml allows, resolved in an empty environment.
 lock:

@@ -1,7 +1,6 @@
 """What the tests share: one thread, a store of their own, a tiny model, and data where there is."""
 
 import os
-import shutil
 
 import pytest
 
@@ -80,11 +79,13 @@ def pytest_runtest_setup(item):
 @pytest.fixture(scope="module")
 def browser():
     """Headless Chromium; skipped without one, or failed where it is required."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    from vae_book.browser import ADVICE, find_chromium
+
+    chromium = find_chromium()
     if chromium is None:
         if os.environ.get("VAE_CORE_REQUIRE_BROWSER"):
-            pytest.fail("no chromium on the PATH")
-        pytest.skip("no chromium on the PATH")
+            pytest.fail(f"there is no Chromium: {ADVICE}")
+        pytest.skip(f"there is no Chromium: {ADVICE}")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

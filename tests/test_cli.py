@@ -95,7 +95,7 @@ def test_long_training_is_not_begun_unasked():
     [(0.2, "a second"), (40, "40 seconds"), (61, "1 minute"), (5_000, "1 hour"), (2e5, "2 days")],
 )
 def test_durations_in_words(seconds, words):
-    from vae_book.settings import in_words
+    from vae_book.words import in_words
 
     assert in_words(seconds) == words
 

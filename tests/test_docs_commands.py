@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from vae_book import published
 from vae_book.cli import cli
 from vae_book.notebooks import check_values, find_notebook, read_values
 from vae_book.settings import read_settings
@@ -101,10 +102,16 @@ def test_make_target_exists(args):
         assert f"{name} ?=" in makefile and (ROOT / value).is_file()
 
 
-@pytest.mark.parametrize("args", commands("git"), ids=" ".join)
-def test_the_clone_is_of_this_repository(args):
-    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
-    assert args == ["clone", repository["url"]]
+def test_no_page_names_a_repository_but_the_published_one():
+    named = re.findall(r"https://github.com/[\w.-]+/[\w.-]+", "".join(map(prose, PAGES)))
+    assert set(named) <= {published.REPOSITORY}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_named_files_exist(page):
+    """But for those that the page adds."""
+    names = re.findall(r"`((?:book|tests|vae_core|vae_book)/[\w/.]+)`", prose(page))
+    assert [n for n in names if not (ROOT / n).exists()] in ([], ["vae_core/algorithms/iwae.py"])
 
 
 @pytest.mark.parametrize("page, code", blocks("python"), ids=lambda value: value[:30])

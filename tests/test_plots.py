@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_book import claims, plots
+from vae_book import claims, plots, published
 from vae_book.plots import images, paper, style, tables
 from vae_book.plots.provenance import duration
 from vae_core.model import VAE
@@ -244,7 +244,8 @@ def test_a_saved_figure_is_one_well_formed_svg(tmp_path):
     assert root.tag.endswith("svg") and "MNIST" in root.attrib["aria-label"]
 
 
-def test_provenance_names_runs_command_and_versions_and_links_what_is_committed():
+def test_provenance_names_runs_command_and_versions_and_links_what_is_committed(monkeypatch):
+    monkeypatch.setattr(published, "REPOSITORY", "https://github.com/someone/vae")
     runs = [*both_algorithms(), stored_run([1e5], [-150], latent_dim=50, folder="runs")]
     html = plots.provenance(runs, "vae-core execute book/x.ipynb")._repr_html_()
     assert "vae-core execute book/x.ipynb" in html and "torch 2.13.0" in html
@@ -252,6 +253,8 @@ def test_provenance_names_runs_command_and_versions_and_links_what_is_committed(
     assert html.count("<td>60 minutes</td>") == 3  # a row a run, with its own time
     links = re.findall(r'href="[^"]*/book/reference/([^"]*)/run\.json"', html)
     assert links == [run.key for run in runs[:2]]
+    monkeypatch.setattr(published, "REPOSITORY", None)
+    assert "href" not in plots.provenance(runs, "vae-core execute book/x.ipynb")._repr_html_()
 
 
 def test_the_command_of_a_figure_repeats_its_parameters_for_a_shell():

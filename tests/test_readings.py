@@ -61,7 +61,7 @@ def test_the_longest_run_whatever_its_precision():
 )
 def test_short_runs_have_a_curve(fields):
     config = RunConfig(**fields)
-    config = config.model_copy(update={"evals_per_decade": readings.evals_per_decade(config)})
+    config = readings.evaluated_densely(config)
     per_step = ALGORITHMS[config.algorithm].samples_per_step(settings_of(config), config.n_train)
     counts = range(per_step, config.n_samples + per_step, per_step)
     rows = sum(is_evaluated(n, per_step, config) for n in counts)
@@ -71,7 +71,7 @@ def test_short_runs_have_a_curve(fields):
 @pytest.mark.parametrize("dataset", ["mnist", "freyface"])
 def test_runs_at_the_papers_scale_keep_their_keys(dataset):
     config = RunConfig(dataset=dataset, n_samples=10_000_000)
-    assert readings.evals_per_decade(config) == config.evals_per_decade == 12
+    assert readings.evaluated_densely(config).evals_per_decade == config.evals_per_decade == 12
 
 
 def test_interpolation_is_linear_in_log_samples_and_skips_missing_values():

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from vae_book._group import PackageGroup
+from vae_book._errors import PackageGroup
 from vae_book._pairs import PAIRS, SHARD, PairsCommand, RunCommand
 
 
@@ -51,6 +51,34 @@ def data_fetch(names: tuple[str, ...], quiet: bool) -> None:
     click.echo(f"{len(files)} files verified in {data_folder()}")
 
 
+@cli.group()
+def reference() -> None:
+    """The committed runs, for an installation without the book (folder: VAE_CORE_REFERENCE)."""
+
+
+@reference.command("fetch")
+@click.option("--from", "source", metavar="FILE_OR_ADDRESS", help="Another archive of these runs.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def reference_fetch(source: str | None, quiet: bool) -> None:
+    """Load the runs of this version from its release, and check each file."""
+    from vae_book.release import fetch
+    from vae_book.words import counted
+
+    folder, n_runs = fetch(source, progress=not quiet)
+    loaded = f"{counted(n_runs, 'run')} loaded into" if n_runs else "all runs are in"
+    click.echo(f"{loaded} {folder}")
+
+
+@reference.command("pack")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
+def reference_pack(folder: Path) -> None:
+    """Write the archive of the committed runs, for a release, into FOLDER; tell its SHA-256."""
+    from vae_book.release import pack
+
+    archive, sha256 = pack(folder)
+    click.echo(f"{sha256}  {archive}")
+
+
 @cli.command(cls=RunCommand)
 @PAIRS
 @click.option("--retrain", metavar="KEY", help="Take the settings of a stored run and train it.")
@@ -76,7 +104,7 @@ def run(
     weights = retrain is not None
     config = read_settings(pairs) if retrain is None else _stored([retrain])[0].config
     if not train and find_run(config, weights=weights) is None:
-        ask_before_long_training(config)
+        ask_before_long_training([config])
     finished = get_or_run(config, weights=weights, progress=not quiet)
     click.echo(_summary(finished))
     click.echo(finished.path)
@@ -135,24 +163,25 @@ def verify(keys: tuple[str, ...], fraction: float, quick: bool, jobs: int, quiet
     """Train the first part of stored runs again and compare it with their curves.
 
     KEYS are those of `vae-core runs`; default: every run under book/reference. The exit status is
-    1 if a run does not follow from this code.
+    1 if a run does not follow from this code. After Ctrl-C the same command goes on with the rest.
     """
+    from vae_book.verification import Verifications
+    from vae_book.words import counted, in_words
     from vae_core.runs import all_runs, reference_dir
-    from vae_core.runs.verify import verify as verify_run
-    from vae_core.runs.verify import verify_all
 
-    reference = reference_dir().resolve()
-    chosen = _stored(keys) or [r for r in all_runs() if r.path.resolve().parent == reference]
+    folder = reference_dir().resolve()
+    chosen = _stored(keys) or [r for r in all_runs() if r.path.resolve().parent == folder]
     if not chosen:
-        raise ValueError(f"there are no runs in {reference}; name some of `vae-core runs`")
-    if jobs > 1:
-        found = verify_all([r.path for r in chosen], fraction, quick=quick, jobs=jobs)
-    else:
-        found = (verify_run(r, fraction, quick=quick, progress=not quiet) for r in chosen)
+        raise ValueError(f"there are no runs in {folder}; name some of `vae-core runs`")
+    verifications = Verifications(chosen, fraction, quick)
+    if done := len(verifications.known):
+        click.echo(f"{done} of {len(chosen)} were verified before the interruption", err=True)
+    length = in_words(verifications.seconds() / jobs)
+    click.echo(f"{counted(len(verifications.left), 'run')}, about {length}", err=True)
     follows = True
-    for verdict in found:
-        click.echo(str(verdict))
-        follows = follows and verdict.ok
+    for line, ok in verifications.results(jobs, progress=not quiet):
+        click.echo(line)
+        follows = follows and ok
     if not follows:
         sys.exit(1)
 
@@ -186,6 +215,7 @@ def list_runs() -> None:
     metavar="OUT",
     help="The executed notebook.  [default: its name with the parameters]",
 )
+@click.option("--train", is_flag=True, help="Do not ask before a training that takes long.")
 @click.option("--html", is_flag=True, help="Also write OUT as one page that stands by itself.")
 @click.option("--list", "list_only", is_flag=True, help="List the parameters; execute nothing.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
@@ -194,6 +224,7 @@ def execute(
     pairs: tuple[str, ...],
     params_file: Path | None,
     output: Path | None,
+    train: bool,
     html: bool,
     list_only: bool,
     quiet: bool,
@@ -202,7 +233,7 @@ def execute(
 
     NOTEBOOK is a file, or the name of a notebook of the book such as fig2_lower_bound.
     """
-    from vae_book.notebooks import declared_parameters, find_notebook, read_values
+    from vae_book.notebooks import all_values, declared_parameters, find_notebook, read_values
     from vae_book.notebooks import execute as execute_notebook
 
     path = find_notebook(notebook)
@@ -211,6 +242,12 @@ def execute(
             click.echo(f"{parameter.name}: {parameter.type} = {parameter.default}")
         return
     values = read_values(path, pairs)
+    if not train:
+        from vae_book.planned import missing_runs
+        from vae_book.settings import ask_before_long_training
+
+        given = all_values(path, values, params_file)
+        ask_before_long_training(missing_runs(declared_parameters(path).values(), given))
     done = execute_notebook(path, output, values, params_file=params_file, progress=not quiet)
     click.echo(done)
     if html:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_book.readings import is_of_reading, longest
-from vae_core.data import DATASETS, load_dataset, status
+from vae_core.data import load_dataset, status
 from vae_core.log_joint import decoder_layers
 from vae_core.model import LOG_2PI
 from vae_core.runs import all_runs
@@ -57,7 +57,7 @@ def export(run, path: Path | None = None) -> Path:
     reach = math.ceil(2 * latents.abs().quantile(0.995).item()) / 2
     content = {
         "key": run.key,
-        "title": DATASETS[config.dataset].title,
+        "title": config.spec.title,
         "shape": list(data.image_shape),
         "levels": data.levels,
         "likelihood": config.likelihood,

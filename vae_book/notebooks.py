@@ -5,9 +5,7 @@ type. Here both are refused before a kernel starts (see `vae_book.declared`), an
 that no run can have (`vae_book.planned`).
 """
 
-import hashlib
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -18,6 +16,7 @@ from typing import Any
 import nbformat
 
 from vae_book._kernel import ThisPythonKernelManager, stop
+from vae_book._names import book_of, find_notebook, is_named, output_name
 from vae_book.declared import Parameter, check_types, declared_parameters
 from vae_book.params import (
     ParameterError,
@@ -35,17 +34,19 @@ __all__ = [
     "Parameter",
     "ParameterError",
     "Params",
+    "all_values",
     "book_of",
     "check_params",
     "check_values",
     "declared_parameters",
     "execute",
+    "find_notebook",
     "load_params",
+    "output_name",
     "parameters_for",
+    "read_values",
 ]
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
-MAX_NAME = 100  # characters of a file name that tell parameters
 _DISPLAY_TAGS = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
 
 
@@ -95,54 +96,12 @@ def read_values(notebook: str | Path, pairs: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def find_notebook(name: str | Path) -> Path:
-    """The file of this name, or the book's notebook whose name this is, or begins with.
-
-    Raises:
-        ParameterError: there is none, or more than one; the nearest names are told.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    book = book_of(BOOK / "index.ipynb") if BOOK.is_dir() else []
-    names = {path.relative_to(BOOK).with_suffix("").as_posix(): path for path in book}
-    whole = [path for path in book if _is_named(path, str(name))]
-    found = whole or [path for path in book if path.stem.startswith(str(name) or " ")]
-    if len(found) == 1:
-        here = Path.cwd()
-        return found[0].relative_to(here) if found[0].is_relative_to(here) else found[0]
-    if found:
-        some = ", ".join(path.stem for path in found)
-        raise ParameterError(f"{str(name)!r} is the beginning of more than one notebook: {some}")
-    hint = nearest(str(name), {*names, *(path.stem for path in book)})
-    raise ParameterError(
-        f"there is no notebook {str(name)!r}, neither a file nor of the book; {hint}"
-    )
-
-
-def output_name(notebook: Path, values: Mapping[str, Any]) -> str:
-    """A file name that tells the values: `fig2_lower_bound-datasets=digits-seeds=1.ipynb`."""
-    told = "".join(f"-{name}={_plain(value)}" for name, value in values.items())
-    if len(told) > MAX_NAME:
-        digest = hashlib.sha256(told.encode()).hexdigest()[:8]
-        told = f"{told[:MAX_NAME]}-{digest}"
-    return f"{notebook.stem}{told or '-executed'}.ipynb"
-
-
-def _plain(value: Any) -> str:
-    """A value in characters that every file system takes and no shell touches."""
-    if isinstance(value, dict):
-        return "_".join(f"{key}={_plain(v)}" for key, v in value.items()) or "none"
-    if isinstance(value, list):
-        return ",".join(map(_plain, value)) or "none"
-    return re.sub(r"[^A-Za-z0-9.+_-]+", "_", str(value))
-
-
 def _chosen(notebook: str | Path, params: Params) -> dict[str, Any]:
     """What a parameter file says for one notebook, unchecked."""
     declared = declared_parameters(notebook)
     chosen = {name: value for name, value in params.values.items() if name in declared}
     for key, values in params.notebooks.items():
-        if _is_named(Path(notebook), key):
+        if is_named(Path(notebook), key):
             chosen |= values
     return chosen
 
@@ -162,11 +121,27 @@ def check_params(params: Params, notebooks: Iterable[str | Path]) -> None:
                 f"{nearest(name, known)}"
             )
     for key in params.notebooks:
-        if not any(_is_named(notebook, key) for notebook in paths):
+        if not any(is_named(notebook, key) for notebook in paths):
             names = ["/".join(n.with_suffix("").parts[-2:]) for n in paths]
             raise ParameterError(
                 f"{params.source}: notebooks: there is no notebook {key!r}; {nearest(key, names)}"
             )
+
+
+def all_values(
+    notebook: str | Path, parameters: Mapping[str, Any], params_file: str | Path | None
+) -> dict[str, Any]:
+    """The values that go before those of a parameter file, with them; checked.
+
+    Raises:
+        ParameterError: as `check_params` and `check_values`.
+    """
+    values: dict[str, Any] = {}
+    if params_file is not None:
+        params = load_params(params_file)
+        check_params(params, book_of(Path(notebook).resolve()))
+        values = _chosen(notebook, params)
+    return check_values(notebook, values | dict(parameters))
 
 
 def execute(
@@ -192,12 +167,7 @@ def execute(
         NotebookFailed: a cell failed. What was executed is left in `<output>.failed.ipynb`.
     """
     notebook = Path(notebook).resolve()
-    values: dict[str, Any] = {}
-    if params_file is not None:
-        params = load_params(params_file)
-        check_params(params, book_of(notebook))
-        values = _chosen(notebook, params)
-    values = check_values(notebook, values | dict(parameters or {}))
+    values = all_values(notebook, parameters or {}, params_file)
     output = Path(output or output_name(notebook, values)).resolve()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".execute-", dir=output.parent) as folder:
@@ -294,17 +264,3 @@ def _strip(output: Path, values: dict[str, Any]) -> None:
         if cell.metadata.get("tags") == []:
             del cell.metadata["tags"]
     nbformat.write(node, output)
-
-
-def _is_named(notebook: Path, key: str) -> bool:
-    """Whether a key such as `figures/fig2_lower_bound` is the end of the notebook's path."""
-    end = Path(key.removesuffix(".ipynb")).parts
-    return notebook.resolve().with_suffix("").parts[-len(end) :] == end
-
-
-def book_of(notebook: Path) -> list[Path]:
-    """Every notebook of the book that a notebook belongs to; those beside it, outside a book."""
-    folder = next((p for p in reversed(notebook.parents) if p.name == "book"), None)
-    if folder is None:
-        return sorted(notebook.parent.glob("*.ipynb"))
-    return sorted(p for p in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)

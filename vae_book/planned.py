@@ -23,6 +23,36 @@ def planned_runs(declared: Iterable[Parameter], values: Mapping[str, Any]) -> li
     """
     from vae_core.runs.config import RunConfig  # late: it loads numpy
 
+    fields = _planned_fields(declared, values)
+    return [RunConfig.model_validate(one, strict=True) for one in fields]
+
+
+def missing_runs(declared: Iterable[Parameter], values: Mapping[str, Any]) -> list[Any]:
+    """Those of `planned_runs` that no stored run answers, whatever it has in what is left open.
+
+    None of a notebook that does not say how long its runs are.
+    """
+    from vae_core.runs import all_runs
+    from vae_core.runs.config import RunConfig
+
+    declared = list(declared)
+    if not any(parameter.name == "n_samples" for parameter in declared):
+        return []
+    stored = [run.config for run in all_runs()]
+    return [
+        RunConfig(**fields)
+        for fields in _planned_fields(declared, values)
+        if not any(all(getattr(c, n) == v for n, v in fields.items()) for c in stored)
+    ]
+
+
+def _planned_fields(
+    declared: Iterable[Parameter], values: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The fields of each planned run that are not left open."""
+    from vae_core.runs.config import RunConfig
+
+    declared = list(declared)
     chosen = {p.name: values.get(p.name, p.value) for p in declared}
     settings = chosen.pop("settings", None) or {}
     left_open = {p.name for p in declared if not p.value and values.get(p.name, p.value) == p.value}
@@ -42,7 +72,7 @@ def planned_runs(declared: Iterable[Parameter], values: Mapping[str, Any]) -> li
             f"{n_runs:,} runs are asked for, more than {MAX_RUNS:,}: name fewer values"
         )
     combinations = (dict(zip(grid, c, strict=True)) for c in itertools.product(*grid.values()))
-    return [RunConfig.model_validate(_tuples(c | settings), strict=True) for c in combinations]
+    return [_tuples(combination | settings) for combination in combinations]
 
 
 def check_device(config: Any) -> None:

@@ -135,16 +135,16 @@ def runs_of(
             continue
         new = config(seed)
         if "evals_per_decade" not in settings:
-            new = new.model_copy(update={"evals_per_decade": evals_per_decade(new)})
+            new = evaluated_densely(new)
         with nullcontext() if n_samples else suppress(MissingRunError, DataNotFound):
             runs.append(vc.get_or_run(new, weights=weights))
     return runs
 
 
-def evals_per_decade(config: RunConfig) -> int:
-    """Evaluations per factor of ten that give a run of this length a curve worth drawing.
+def evaluated_densely(config: RunConfig) -> RunConfig:
+    """The run with so many evaluations per factor of ten that its curve is worth drawing.
 
-    The default wherever it gives MIN_EVALUATIONS rows, so that the keys of long runs stay.
+    As it is wherever that gives MIN_EVALUATIONS rows, so that the keys of long runs stay.
     """
     per_step = ALGORITHMS[config.algorithm].samples_per_step(settings_of(config), config.n_train)
     n_steps = -(-config.n_samples // per_step)
@@ -155,5 +155,5 @@ def evals_per_decade(config: RunConfig) -> int:
         for step in range(1, n_steps + 1):
             rows += is_evaluated(step * per_step, per_step, dense)
             if rows >= wanted:
-                return density
-    return density
+                return dense
+    return dense

@@ -7,5 +7,14 @@ PACKAGE = Path(__file__).resolve().parent
 
 def paper_curves() -> Path:
     """The folder with the paper's curves as CSV: `book/paper`."""
-    installed = PACKAGE / "paper"
-    return installed if installed.is_dir() else PACKAGE.parent / "book" / "paper"
+    return _folder("paper")
+
+
+def reference_sums() -> Path:
+    """The checksums of the committed runs: `book/reference/SHA256SUMS`."""
+    return _folder("reference") / "SHA256SUMS"
+
+
+def _folder(name: str) -> Path:
+    installed = PACKAGE / name
+    return installed if installed.is_dir() else PACKAGE.parent / "book" / name

@@ -1,12 +1,14 @@
 """The settings of a run as a user writes them, and what a run of that length costs."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 
 from vae_book.params import ParameterError, parse_pair, parse_yaml
+from vae_book.words import in_words
+from vae_core.runs import reference_dir
 from vae_core.runs.config import RunConfig
 
 LONG = 600  # seconds of training that are not begun unasked
@@ -52,21 +54,15 @@ def training_seconds(config: RunConfig) -> float:
     return products + steps * SECONDS_PER_STEP
 
 
-def in_words(seconds: float) -> str:
-    """A duration to one figure or two: `40 seconds`, `1 minute`, `3 hours`, `2 days`."""
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        if seconds >= size:
-            count = round(seconds / size)
-            return f"{count:,} {unit}" + ("s" if count > 1 else "")
-    return "a second"
-
-
-def ask_before_long_training(config: RunConfig) -> None:
+def ask_before_long_training(configs: Sequence[RunConfig]) -> None:
     """Returns after a yes; without a terminal to ask at, training that takes long is refused."""
-    seconds = training_seconds(config)
+    seconds = sum(map(training_seconds, configs))
     if seconds < LONG:
         return
-    told = f"{config.key} is not stored; training it takes about {in_words(seconds)}"
+    one = len(configs) == 1
+    what = f"{configs[0].key} is" if one else f"{len(configs):,} runs are"
+    told = f"{what} not stored; training {'it' if one else 'them'} takes about {in_words(seconds)}"
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{told}: say --train to train it")
-    click.confirm(f"{told}. Train it now?", abort=True, err=True)
+        book = "" if reference_dir().is_dir() else " (`vae-core reference fetch` loads the book's)"
+        raise click.UsageError(f"{told}: say --train to train {'it' if one else 'them'}{book}")
+    click.confirm(f"{told}. Train now?", abort=True, err=True)

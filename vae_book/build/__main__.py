@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
+from vae_book import published
 from vae_book.build import check_site, execute
 from vae_book.build.fingerprint import fingerprint
 
@@ -143,6 +144,8 @@ def stage():
         shutil.copytree(ROOT / folder, STAGE / folder, ignore=ignore)
     for name in ("_config.yml", "_toc.yml"):
         content = without_prefix(yaml.safe_load((ROOT / name).read_text()))
+        if name == "_config.yml":
+            content = with_buttons(content)
         (STAGE / "book" / name).write_text(yaml.safe_dump(content, sort_keys=False))
 
 
@@ -153,6 +156,17 @@ def without_prefix(value):
     if isinstance(value, list):
         return [without_prefix(v) for v in value]
     return value.removeprefix("book/") if isinstance(value, str) else value
+
+
+def with_buttons(config):
+    """The settings with the published repository, or without the buttons that lead to one."""
+    if published.REPOSITORY:
+        place = {"url": published.REPOSITORY, "path_to_book": "book", "branch": published.BRANCH}
+        return config | {"repository": place}
+    shown = {name: value for name, value in config["html"].items() if not name.endswith("_button")}
+    return {name: value for name, value in config.items() if name != "launch_buttons"} | {
+        "html": shown
+    }
 
 
 def run_jupyter_book():

@@ -5,7 +5,6 @@ links within the document, and Chromium prints the result with bookmarks and pag
 """
 
 import posixpath
-import shutil
 import sys
 import time
 from copy import copy
@@ -16,6 +15,7 @@ import yaml
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 
+from vae_book.browser import ADVICE, find_chromium
 from vae_core._atomic import replacing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,9 +32,9 @@ def main():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     if not (HTML / "index.html").is_file():
         sys.exit(f"There is no built book in {HTML}: `make book` builds it.")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = find_chromium()
     if chromium is None:
-        sys.exit("Printing needs chromium on the PATH (Debian: apt-get install chromium).")
+        sys.exit(f"Printing needs Chromium: {ADVICE}.")
     started = time.monotonic()
     whole = HTML / WHOLE
     whole.write_text(str(assemble(HTML, toc)), encoding="utf-8")

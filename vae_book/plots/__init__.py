@@ -35,7 +35,16 @@ from vae_book.plots.style import (
     png_panel,
     svg_panel,
 )
-from vae_book.plots.tables import Comparison, Table, bound_table, compare, contest_table, counts_for
+from vae_book.plots.tables import (
+    Comparison,
+    Table,
+    bound_table,
+    compare,
+    contest_table,
+    counts_for,
+    nats,
+)
+from vae_book.words import counted
 
 __all__ = [
     "COLORS",
@@ -51,6 +60,7 @@ __all__ = [
     "color_of",
     "compare",
     "contest_table",
+    "counted",
     "counts_for",
     "decode_means",
     "draw_samples",
@@ -65,6 +75,7 @@ __all__ = [
     "marginal_likelihood_figure",
     "mean_abs_difference",
     "name_of",
+    "nats",
     "paper_latent_dims",
     "png_panel",
     "provenance",

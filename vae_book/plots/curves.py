@@ -13,11 +13,12 @@ from vae_book.plots.style import (
     panel_size,
     svg_panel,
 )
-from vae_core.data import DATASETS
+from vae_book.words import counted
 from vae_core.runs.interpolate import interpolate_log
 
 AGAINST = " (nats per datapoint) against training samples evaluated"
 Y_STEPS = {"mnist": 20, "freyface": 500}
+MINIBATCH = "train_bound_minibatch"
 LOG_MARGINAL = {"train": "train_log_marginal", "test": "test_log_marginal"}
 
 
@@ -34,10 +35,16 @@ def _by_algorithm(runs) -> dict:
 
 
 def known(run, column) -> tuple[np.ndarray, np.ndarray]:
-    """A curve's sample counts and values where it has any, (n,) each."""
+    """A curve's sample counts and values where it has any, (n,) each.
+
+    A run so short that the mean over its minibatches is known at less than half of its rows has
+    the bound over the whole training set in its place.
+    """
     x, y = (np.asarray(run.curve.get(name, []), float) for name in ("samples", column))
     if len(y) == 0:
         return y, y
+    if column == MINIBATCH and 2 * np.isfinite(y).sum() < len(y):
+        return known(run, "train_bound")
     return x[np.isfinite(y) & (x > 0)], y[np.isfinite(y) & (x > 0)]
 
 
@@ -50,7 +57,8 @@ def _ours(axes, runs, columns):
             if not curves:
                 continue
             x, y = max(curves, key=lambda curve: curve[0][-1])
-            axes.plot(x, y, color=color, linestyle=DASHES[split])
+            lone = "." if len(x) == 1 else None  # a run of one step
+            axes.plot(x, y, color=color, linestyle=DASHES[split], marker=lone)
             if len(curves) > 1:
                 seeds = np.stack([interpolate_log(*curve, x) for curve in curves])  # (seeds, n)
                 shared = np.isfinite(seeds).all(0)
@@ -140,11 +148,11 @@ def panel_title(config, *, with_points: bool = False) -> str:
     """What a panel shows, as HTML: data set, size, and the number of training images if asked."""
     points = f"<i>N</i><sub>train</sub> = {config.n_train:,}, " if with_points else ""
     size = f"<i>N</i><sub>z</sub> = {config.latent_dim}"
-    return f"{DATASETS[config.dataset].title}, {points}{size}"
+    return f"{config.spec.title}, {points}{size}"
 
 
 def _fig2_panel(runs, columns, with_paper, size):
-    config, spec = runs[0].config, DATASETS[runs[0].config.dataset]
+    config, spec = runs[0].config, runs[0].config.spec
     curves = paper_curves_of(runs, columns, paper.fig2_of) if with_paper else []
     reached = max(np.max(run.curve["samples"]) for run in runs)
 
@@ -161,12 +169,12 @@ def _fig2_panel(runs, columns, with_paper, size):
         axes.yaxis.set_major_locator(MultipleLocator(Y_STEPS[config.dataset]))
 
     title = panel_title(config)
-    label = f"Test bound, {spec.title}, {config.latent_dim} latent dimensions"
+    label = f"Test bound, {spec.title}, {counted(config.latent_dim, 'latent dimension')}"
     alt = _describe(runs, columns["test"], label)
     return svg_panel(title, draw, alt, size=size, numbers=_numbers(runs, columns))
 
 
-def lower_bound_figure(runs, *, with_paper=True, train_column="train_bound_minibatch") -> Figure:
+def lower_bound_figure(runs, *, with_paper=True, train_column=MINIBATCH) -> Figure:
     """Figure 2: the bound against training samples, one row a data set, one panel a latent size.
 
     Data sets with one panel each share a row. Runs of several seeds are drawn as the line of the
@@ -207,7 +215,7 @@ def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
 
 
 def _fig3_panel(runs, with_paper, n_columns):
-    config, spec = runs[0].config, DATASETS[runs[0].config.dataset]
+    config, spec = runs[0].config, runs[0].config.spec
     curves = paper_curves_of(runs, LOG_MARGINAL, paper.fig3_of) if with_paper else []
     reached = max(np.max(run.curve["samples"]) for run in runs)
 

@@ -6,7 +6,7 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from vae_book.plots.style import CLASS_COLORS, Figure, Panel, color_of, png_panel, svg_panel
-from vae_core.data import DATASETS
+from vae_book.words import counted
 
 RING = "#8c8c8c"  # on white and on black
 
@@ -49,12 +49,12 @@ def _seam(run) -> int:
 
 
 def _title(run) -> str:
-    name = DATASETS[run.config.dataset].title
+    name = run.config.spec.title
     return f"{name}, <i>N</i><sub>z</sub> = {run.config.latent_dim}"
 
 
 def _words(run) -> str:
-    return f"{DATASETS[run.config.dataset].title}, {run.config.latent_dim} latent dimensions"
+    return f"{run.config.spec.title}, {counted(run.config.latent_dim, 'latent dimension')}"
 
 
 def fitted_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:

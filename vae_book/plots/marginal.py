@@ -10,7 +10,6 @@ from vae_book.plots import paper
 from vae_book.plots.style import name_of
 from vae_book.plots.tables import Table, nats, power
 from vae_book.readings import longest
-from vae_core.data import DATASETS
 from vae_core.linear_gaussian import exact_log_marginal, linear_gaussian
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.marginal_likelihood.quadrature import PER_AXIS
@@ -136,7 +135,7 @@ def _distance(run, counts: np.ndarray) -> float:
 def _labels(run) -> list[str]:
     """The cells of a row below LABELS: what tells one run of Figure 3 from another."""
     config = run.config
-    labels = [DATASETS[config.dataset].title, f"{config.n_train:,}", str(config.latent_dim)]
+    labels = [config.spec.title, f"{config.n_train:,}", str(config.latent_dim)]
     return [*labels, name_of(config.algorithm), str(config.seed)]
 
 

@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 
 from vae_book.resources import paper_curves
-from vae_core.data import DATASETS
 from vae_core.runs.interpolate import interpolate_log
 
 # The printed axes: (smallest x, largest x), (smallest y, largest y).
@@ -76,7 +75,7 @@ def fig2_of(run, split: str = "test") -> PaperCurve | None:
     The experiment is the data set, all of it, the networks' width, the number of latent variables
     and the algorithm. Anything else is a reading of it.
     """
-    config, spec = run.config, DATASETS[run.config.dataset]
+    config, spec = run.config, run.config.spec
     if (config.n_train, config.hidden) != (spec.n_train, spec.hidden):
         return None
     return fig2_curve(config.dataset, config.latent_dim, config.algorithm, split)

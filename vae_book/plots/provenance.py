@@ -2,26 +2,11 @@
 
 import json
 import shlex
-from functools import cache
 from html import escape
 from pathlib import Path
 
-import yaml
-
-from vae_book.plots.style import counted
-from vae_core.data import DATASETS
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@cache
-def repository() -> tuple[str, str] | None:
-    """URL and branch of the repository as `_config.yml` gives them; None without that file."""
-    try:
-        entry = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
-    except (OSError, KeyError):
-        return None
-    return entry["url"], entry.get("branch", "main")
+from vae_book import published
+from vae_book.words import counted
 
 
 def execute_command(notebook: str, **parameters) -> str:
@@ -76,6 +61,8 @@ class Provenance:
 
     def __repr__(self) -> str:
         n = counted(len(self.runs), "run")
+        if not self.runs:
+            return f"Provenance: {n}"
         threads = {run.provenance.get("threads") for run in self.runs}
         each = " on one thread each" if threads == {1} else ""
         return f"Provenance: {n}, {duration(self.seconds())} of training{each}"
@@ -96,7 +83,7 @@ def _facts(run):
         commit = f", commit {made['git_commit'][:10]}" if made.get("git_commit") else ""
         yield "Source", f"sha256 {made['source_sha256'][:12]}{commit}"
     if made.get("data_sha256"):
-        name = DATASETS[run.config.dataset].title
+        name = run.config.spec.title
         yield "Data", f"{name} sha256 {made['data_sha256'][:12]}"
     if made.get("versions"):
         versions = (f"{package} {version}" for package, version in made["versions"].items())
@@ -122,7 +109,7 @@ def _settings(config) -> str:
 def _link(run) -> str:
     key = f"<code>{escape(run.key)}</code>"
     is_committed = Path(run.path).parent.name == "reference"
-    if not (is_committed and repository()):
+    if not (is_committed and published.REPOSITORY):
         return key
-    url, branch = repository()
-    return f'<a href="{url}/blob/{branch}/book/reference/{run.key}/run.json">{key}</a>'
+    file = f"{published.BRANCH}/book/reference/{run.key}/run.json"
+    return f'<a href="{published.REPOSITORY}/blob/{file}">{key}</a>'

@@ -19,6 +19,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as MplFigure
 from PIL import Image
 
+from vae_book.words import counted
+
 COLORS = {
     "aevb": "#0072B2",
     "wake_sleep": "#D55E00",
@@ -163,11 +165,6 @@ class Figure:
 def digest(html: str) -> str:
     """A short hash by which a test sees that a stored drawing is whole."""
     return hashlib.sha256(html.encode()).hexdigest()[:12]
-
-
-def counted(n: int, noun: str) -> str:
-    """ "1 panel", "2 panels"."""
-    return f"{n} {noun}{'s' * (n != 1)}"
 
 
 def _swatch(color: str, split: str) -> str:

@@ -10,7 +10,7 @@ from vae_book.claims import contests
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
 from vae_book.plots.style import name_of, plain
-from vae_core.data import DATASETS
+from vae_core.data.registry import dataset_spec
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def contest_table(runs) -> Table:
     header = ["Data", "<i>N</i><sub>z</sub>", "Seed", "samples", "AEVB, nats", "samples needed"]
     rows = [
         [
-            *[DATASETS[c.dataset].title, str(c.latent_dim), str(c.seed), power(c.samples)],
+            *[dataset_spec(c.dataset).title, str(c.latent_dim), str(c.seed), power(c.samples)],
             *[in_words(c.lead), _share(c.share)],
         ]
         for c in contests(runs)
@@ -126,7 +126,7 @@ def _experiment(run) -> tuple[str, int, str]:
 
 
 def _labels(dataset: str, latent_dim: int, algorithm: str) -> list[str]:
-    return [DATASETS[dataset].title, str(latent_dim), name_of(algorithm)]
+    return [dataset_spec(dataset).title, str(latent_dim), name_of(algorithm)]
 
 
 def _share(share: float) -> str:

@@ -38,8 +38,12 @@ class MissingRunError(LookupError):
 
 
 def reference_dir() -> Path:
-    """The committed runs: $VAE_CORE_REFERENCE or ``book/reference`` beside the package."""
-    default = Path(__file__).resolve().parents[2] / "book" / "reference"
+    """The committed runs: $VAE_CORE_REFERENCE, or ``book/reference`` beside the package.
+
+    Where there is no book, as beside an installed wheel: ``reference`` in the user's cache.
+    """
+    book = Path(__file__).resolve().parents[2] / "book"
+    default = book / "reference" if book.is_dir() else cache_dir() / "reference"
     return Path(os.environ.get("VAE_CORE_REFERENCE", default))
 
 

@@ -91,8 +91,7 @@ def verify(
     if not run.curve.keys() >= {*COLUMNS} or not run.curve["samples"].size:
         return found
     data = load_data(run.config)
-    n_rows = _quick_rows(run.config, run.curve["samples"]) if quick else _rows(run, fraction)
-    found = _train_again(run, data, n_rows, found, progress)
+    found = _train_again(run, data, n_rows_again(run, fraction, quick=quick), found, progress)
     return _evaluate_again(run, data, found) if run.has_weights else found
 
 
@@ -119,8 +118,11 @@ def _verify_folder(path: Path, fraction: float, quick: bool) -> Verification:
             return Verification(path.name, problems=(str(error),))
 
 
-def _rows(run: Run, fraction: float) -> int:
+def n_rows_again(run: Run, fraction: float, *, quick: bool) -> int:
+    """How many rows of a run's curve `verify` trains again."""
     samples = run.curve["samples"]
+    if quick:
+        return _quick_rows(run.config, samples)
     n_rows = int(np.searchsorted(samples, fraction * samples[-1], "right"))
     return min(max(2, n_rows), len(samples))
 

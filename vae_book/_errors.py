@@ -1,4 +1,4 @@
-"""How the command line ends: the package's own errors as one message, and Ctrl-C as status 130."""
+"""What the command line makes of errors: one message and an exit status."""
 
 from __future__ import annotations
 

@@ -1,0 +1,77 @@
+"""What `vae-core verify` adds to `vae_core.runs.verify`: how long it takes, and going on later."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+
+from vae_book.settings import PRODUCTS_PER_SECOND, training_seconds
+from vae_core._atomic import write_text
+from vae_core.runs import Run, cache_dir
+from vae_core.runs.provenance import packages, source_sha256
+from vae_core.runs.trainer import LOG_MARGINAL_POINTS
+from vae_core.runs.verify import LOG_MARGINAL_PASSES, n_rows_again, verify, verify_all
+
+EVALUATION = 3  # an evaluation has no backward pass: so many times as quick as a step
+
+
+class Verifications:
+    """The verification of some runs, which goes on where an earlier one was interrupted.
+
+    Runs that were found to follow are noted in the user's cache until all have been verified. The
+    note holds for these files, this code, these packages and these options alone.
+    """
+
+    def __init__(self, runs: Sequence[Run], fraction: float, quick: bool) -> None:
+        self.runs, self.fraction, self.quick = list(runs), fraction, quick
+        how = [fraction, quick, source_sha256(), packages(), *map(_digest, runs)]
+        name = hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16]
+        self._note = cache_dir() / "verify" / f"{name}.json"
+        self.known: dict[str, str] = {}
+        if self._note.exists():
+            self.known = json.loads(self._note.read_text())
+
+    @property
+    def left(self) -> list[Run]:
+        """The runs that are still to be verified."""
+        return [run for run in self.runs if run.key not in self.known]
+
+    def seconds(self) -> float:
+        """Roughly how long that takes on one core of an ordinary machine."""
+        return sum(_seconds(run, self.fraction, self.quick) for run in self.left)
+
+    def results(self, jobs: int, progress: bool) -> Iterator[tuple[str, bool]]:
+        """A line for each run that is left, as soon as it is known, and whether it follows."""
+        if jobs > 1:
+            paths = [run.path for run in self.left]
+            found = verify_all(paths, self.fraction, quick=self.quick, jobs=jobs)
+        else:
+            how = dict(quick=self.quick, progress=progress)
+            found = (verify(run, self.fraction, **how) for run in self.left)
+        for verdict in found:
+            if verdict.ok:
+                self.known[verdict.key] = str(verdict)
+                write_text(self._note, json.dumps(self.known, indent=1))
+            yield str(verdict), verdict.ok
+        self._note.unlink(missing_ok=True)
+
+
+def _digest(run: Run) -> str:
+    """Hash of the files of a run."""
+    digest = hashlib.sha256()
+    for file in sorted(run.path.iterdir()):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _seconds(run: Run, fraction: float, quick: bool) -> float:
+    config = run.config
+    if not len(run.curve.get("samples", ())):
+        return 0.0  # a record that is broken is not trained again
+    n_rows = n_rows_again(run, fraction, quick=quick)
+    samples = int(run.curve["samples"][n_rows - 1])
+    images = config.n_train + config.spec.n_test
+    if config.log_marginal:
+        images += 2 * LOG_MARGINAL_POINTS * LOG_MARGINAL_PASSES
+    products = images * config.n_parameters * (n_rows + run.has_weights)
+    train = training_seconds(config.model_copy(update={"n_samples": samples}))
+    return train + products / (EVALUATION * PRODUCTS_PER_SECOND)
