@@ -6,6 +6,7 @@ Weights are kept for the named algorithms only, in half precision: the figures t
 pictures, and the numbers of a run are in its run.json.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from vae_core._atomic import write_text
 from vae_core.runs import cache_dir, reference_dir
 from vae_core.runs.checkpoint import write_tensors
 from vae_core.runs.checks import SUMS, sha256_sums
+from vae_core.runs.store import read_metrics
 from vae_core.runs.sweep import configs_of
 
 
@@ -35,11 +37,24 @@ def copy_run(source: Path, target: Path, *, weights: bool) -> int:
     return sum(path.stat().st_size for path in target.iterdir())
 
 
+def copy_metrics(kept: Path) -> None:
+    """Adds what was computed from committed runs since, a file for each, to theirs."""
+    for source in sorted(kept.glob("*.json")):
+        target = reference_dir() / source.stem / "metrics.json"
+        if target.parent.is_dir():
+            metrics = read_metrics(target) | read_metrics(source)
+            write_text(target, json.dumps(metrics, indent=1, sort_keys=True) + "\n")
+            click.echo(f"{source.stem}: metrics")
+
+
 @click.command()
 @click.argument("sweep_file", type=click.Path(exists=True, path_type=Path))
 @click.option("--weights", multiple=True, help="Algorithm whose weights are kept; repeatable.")
 def main(sweep_file: Path, weights: tuple[str, ...]) -> None:
-    """Copies the finished runs of SWEEP_FILE into book/reference; names those still missing."""
+    """Copies the finished runs of SWEEP_FILE into book/reference; names those still missing.
+
+    Metrics that were computed from runs which lie there already are copied, too.
+    """
     for config in configs_of(yaml.safe_load(sweep_file.read_text())["sweep"]):
         source = cache_dir() / "runs" / config.key
         if (source / "run.json").exists():
@@ -48,6 +63,7 @@ def main(sweep_file: Path, weights: tuple[str, ...]) -> None:
             click.echo(f"{config.key}: {size / 1e6:.2f} MB")
         elif not (reference_dir() / config.key / "run.json").exists():
             click.echo(f"{config.key}: not trained yet")
+    copy_metrics(cache_dir() / "metrics")
     write_text(reference_dir() / SUMS, sha256_sums(reference_dir()))
 
 
