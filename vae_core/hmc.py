@@ -251,18 +251,8 @@ def sample(
     check_between("target_accept", target_accept, 0, 1)
     if jitter != 0:
         check_between("jitter", jitter, 0, 1)
-    _check_start(z0, step_size)
     check_generator(generator)
-    if log_prob_and_grad is None:
-        if not callable(log_prob):
-            raise ValueError(f"log_prob={log_prob}: give a function, or log_prob_and_grad")
-        log_prob_and_grad = autograd_log_prob_and_grad(log_prob)
-    state = init(z0.detach(), log_prob_and_grad)
-    if state.log_prob.shape != z0.shape[:1]:
-        raise ValueError(
-            f"log_prob gives the shape {tuple(state.log_prob.shape)}: one number a chain, "
-            f"{tuple(z0.shape[:1])}, is needed"
-        )
+    state, log_prob_and_grad = _start(z0, step_size, log_prob, log_prob_and_grad)
     if step_size is None:
         step_size = reasonable_step_size(state, log_prob_and_grad, generator=generator)
     step_size = torch.as_tensor(step_size, dtype=z0.dtype, device=z0.device)
@@ -292,6 +282,27 @@ def sample(
         accepted += info.acceptance_prob
         divergent += info.is_divergent
     return samples, SampleInfo(log_probs, accepted / n_samples, step_size, divergent, state)
+
+
+def _start(
+    z0: Tensor,
+    step_size: Tensor | float | None,
+    log_prob: Callable[[Tensor], Tensor] | None,
+    log_prob_and_grad: LogProbAndGrad | None,
+) -> tuple[HMCState, LogProbAndGrad]:
+    """The state at z0 and the density with its gradient, if all of it fits together."""
+    _check_start(z0, step_size)
+    if log_prob_and_grad is None:
+        if not callable(log_prob):
+            raise ValueError(f"log_prob={log_prob}: give a function, or log_prob_and_grad")
+        log_prob_and_grad = autograd_log_prob_and_grad(log_prob)
+    state = init(z0.detach(), log_prob_and_grad)
+    if state.log_prob.shape != z0.shape[:1]:
+        raise ValueError(
+            f"log_prob gives the shape {tuple(state.log_prob.shape)}: one number a chain, "
+            f"{tuple(z0.shape[:1])}, is needed"
+        )
+    return state, log_prob_and_grad
 
 
 def _check_start(z0: Tensor, step_size: Tensor | float | None) -> None:

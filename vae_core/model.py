@@ -151,7 +151,8 @@ class VAE(nn.Module):
         for i, width in enumerate(hidden):
             check_count(f"hidden[{i}]", width)
         check_choice("likelihood", likelihood, LIKELIHOODS)
-        check_between("init_sd", init_sd, 0)
+        if init_sd != 0:  # all parameters zero is a start, too
+            check_between("init_sd", init_sd, 0)
         check_generator(generator)
         self.data_dim, self.latent_dim = data_dim, latent_dim
         self.hidden, self.likelihood = tuple(hidden), likelihood
