@@ -32,6 +32,8 @@ class Reading(NamedTuple):
 # curves is a fit and no prediction; `reproducibility/ambiguities` shows what the others cost.
 READINGS: dict[tuple, Reading] = {
     ("mnist", "aevb"): Reading(0.02, 100, 1.0),
+    ("mnist", "aevb", 3): Reading(0.02, 0, 1.0),
+    ("mnist", "aevb", 5): Reading(0.02, 0, 1.0),
     ("mnist", "aevb", 20): Reading(0.01, 0, 1.0),
     ("mnist", "wake_sleep"): Reading(0.02, 100, 1.0),
     ("freyface", "aevb"): Reading(0.01, 0, None),
