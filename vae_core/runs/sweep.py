@@ -65,8 +65,8 @@ def shard(configs: Iterable[RunConfig], index: int, n_shards: int) -> list[RunCo
         ValueError: an index outside 1 to n_shards.
     """
     check_count("n_shards", n_shards)
-    check_count("index", index)
-    if index > n_shards:
+    check_count("index", index, 0)
+    if not 1 <= index <= n_shards:
         raise ValueError(f"shard {index}/{n_shards}: the first number is one of 1 to {n_shards}")
     return sorted(configs, key=lambda c: (-cost(c), c.key))[index - 1 :: n_shards]
 
