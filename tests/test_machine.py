@@ -84,7 +84,9 @@ def clone(tmp_path):
 
 
 def make(clone, **environment):
-    environment = os.environ | {"TORCH_INDEX": ""} | environment
+    of_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of the one that runs these tests
+    clean = {name: value for name, value in os.environ.items() if name not in of_make}
+    environment = clean | {"TORCH_INDEX": ""} | environment
     command = ["make", "lint", f"PYTHON={sys.executable}"]
     how = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return subprocess.Popen(command, cwd=clone, env=environment, **how)

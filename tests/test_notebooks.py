@@ -288,6 +288,8 @@ def interrupted(script, folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # heard even where the tests run in the background of a shell, which ignores it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     started = folder / "started"
     while process.poll() is None and not (started.exists() and started.read_text()):
