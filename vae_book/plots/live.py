@@ -14,7 +14,6 @@ import numpy as np
 from vae_book.plots import curves, paper
 from vae_book.plots.style import Figure, color_of, name_of
 from vae_book.readings import FREE_FIELDS, longest, same_but
-from vae_core.data import DATASETS
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 
@@ -99,7 +98,7 @@ def _panel(kind: Kind, runs: list[Run], stored: Iterable[Run]) -> dict:
     ]
     return {
         "title": curves.panel_title(config, with_points=kind.size == "n_train"),
-        "row": DATASETS[config.dataset].title,
+        "row": config.spec.title,
         "size": f"{getattr(config, kind.size):,}",
         "axes": kind.axes_of(config) if printed else None,
         "curves": printed + [curve for curve in ours + others if curve["samples"]],
