@@ -34,7 +34,8 @@
         <div class="le-examples" role="group" aria-label="Choose a test image"></div>
       </div>
       <div class="le-encoding">
-        <figure><canvas class="le-window" role="img"></canvas><figcaption><span class="le-q">q(z|x)</span>
+        <figure><canvas class="le-window" role="img"
+          aria-label="q(z|x) over the exact posterior, once it is computed"></canvas><figcaption><span class="le-q">q(z|x)</span>
           <span class="le-posterior">exact posterior</span></figcaption></figure>
         <dl class="le-numbers"></dl>
         <p class="le-told" role="status"></p>
