@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vae_core._arguments import check_count, check_generator
+from vae_core._noise import noise_like
 from vae_core.model import VAE, gaussian_log_prob
 
 
@@ -45,7 +46,7 @@ def _posterior_draw(
         check_count("n_mc", n_mc)
         check_generator(generator)
         shape = (n_mc, *mean.shape)
-        epsilon = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        epsilon = torch.randn(shape, **noise_like(mean, generator))
     if getattr(epsilon, "shape", ())[1:] != mean.shape or not len(epsilon):
         raise ValueError(
             f"epsilon has shape {tuple(getattr(epsilon, 'shape', ()))}: "

@@ -8,12 +8,13 @@ dynamics"; step sizes by dual averaging, Hoffman and Gelman (2014), section 3.2.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vae_core._arguments import check_between, check_count, check_generator, check_kind
+from vae_core._noise import noise_like
 
 __all__ = [
     "HMCInfo",
@@ -122,7 +123,7 @@ def step(
     ~ N(0, I), and ``uniform`` (chains,) on (0, 1), below which an acceptance probability rejects.
     """
     position = state.position
-    noise = _noise_like(position, generator)
+    noise = noise_like(position, generator)
     if momentum is None:
         momentum = torch.randn(position.shape, **noise)
     if uniform is None:
@@ -141,11 +142,6 @@ def step(
     )
     is_divergent = energy_error > MAX_ENERGY_ERROR
     return new_state, HMCInfo(acceptance_prob, is_accepted, is_divergent, energy_error)
-
-
-def _noise_like(tensor: Tensor, generator: torch.Generator | None) -> dict[str, Any]:
-    """What ``torch.randn`` takes besides a shape for noise where ``tensor`` is."""
-    return {"generator": generator, "dtype": tensor.dtype, "device": tensor.device}
 
 
 class DualAveraging(NamedTuple):
@@ -199,7 +195,7 @@ def reasonable_step_size(
     Source: Hoffman and Gelman (2014), algorithm 4, for all chains at once.
     """
     position = state.position
-    momentum = torch.randn(position.shape, **_noise_like(position, generator))
+    momentum = torch.randn(position.shape, **noise_like(position, generator))
     step_size = position.new_full(position.shape[:1], 0.1)
     direction = torch.zeros_like(step_size)
     for _ in range(n_doublings):
@@ -262,7 +258,7 @@ def sample(
     tuning = dual_averaging_init(step_size)
 
     def move(state: HMCState, step_size: Tensor) -> tuple[HMCState, HMCInfo]:
-        spread = 2 * torch.rand(step_size.shape, **_noise_like(z0, generator)) - 1
+        spread = 2 * torch.rand(step_size.shape, **noise_like(z0, generator)) - 1
         step_size = step_size * (1 + jitter * spread)
         return step(state, step_size, n_leapfrog, log_prob_and_grad, generator=generator)
 

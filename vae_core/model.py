@@ -19,6 +19,7 @@ from vae_core._arguments import (
     check_kind,
     check_rows,
 )
+from vae_core._noise import noise_like
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -221,14 +222,16 @@ class VAE(nn.Module):
         """n draws from p(x) by ancestral sampling, (n, data_dim): z ~ p(z), then x ~ p(x | z)."""
         check_count("n", n, 0)
         check_generator(generator)
-        weight = next(self.parameters())
-        options: dict[str, Any] = {
-            "generator": generator,
-            "device": weight.device,
-            "dtype": weight.dtype,
-        }
+        return self.sample_joint(n, generator=generator)[1]
+
+    @torch.no_grad()
+    def sample_joint(
+        self, n: int, *, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """n draws from p(x, z): z (n, latent_dim) and x (n, data_dim)."""
+        options = noise_like(next(self.parameters()), generator)
         z = torch.randn(n, self.latent_dim, **options)
-        return self.sample_given(z, self.pixels.noise((n, self.data_dim), **options))
+        return z, self.sample_given(z, self.pixels.noise((n, self.data_dim), **options))
 
     def sample_given(self, z: Tensor, noise: Tensor) -> Tensor:
         """x ~ p(x | z), (batch, data_dim), from noise as ``self.pixels.noise`` draws it."""

@@ -5,13 +5,14 @@ errs high. On data simulated from the model, whose z is such a sample, both side
 Sources: Neal (2001); Grosse, Ghahramani and Adams (2015); Wu et al. (2017) for decoders.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vae_core import hmc
 from vae_core._arguments import check_between, check_count, check_kind
+from vae_core._noise import noise_like
 from vae_core.estimators import log_mean_exp
 from vae_core.log_joint import AnyLogJoint, LatentVariableModel, log_joint_of
 from vae_core.marginal_likelihood.importance import log_mean_exp_stderr
@@ -77,15 +78,7 @@ def bdmc(
     check_kind("model", model, VAE, "data are simulated from a VAE")
     check_count("n_points", n_points)
     check_count("n_samples", n_samples)
-    weight = next(model.parameters())
-    options: dict[str, Any] = {
-        "generator": generator,
-        "device": weight.device,
-        "dtype": weight.dtype,
-    }
-    z_true = torch.randn(n_points, model.latent_dim, **options)
-    noise = model.pixels.noise((n_points, model.data_dim), **options)
-    x = model.sample_given(z_true, noise)
+    z_true, x = model.sample_joint(n_points, generator=generator)
     log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)
     path = tune_path(log_joint, sigmoid_schedule(n_temperatures), target_accept, *settings)
@@ -104,7 +97,7 @@ def sigmoid_schedule(n_temperatures: int, sharpness: float = 4.0) -> list[float]
 def prior_draw(log_joint: AnyLogJoint, n_chains: int, generator: torch.Generator | None) -> Tensor:
     """(n_chains, batch, latent_dim)."""
     x, shape = log_joint.x, (n_chains, log_joint.x.shape[0], log_joint.latent_dim)
-    return torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
+    return torch.randn(shape, **noise_like(x, generator))
 
 
 def tune_path(

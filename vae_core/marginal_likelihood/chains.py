@@ -1,12 +1,13 @@
 """Where posterior chains start, and the normal distribution fitted to where they have been."""
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
 from vae_core._arguments import check_choice, check_count
+from vae_core._noise import noise_like
 from vae_core.log_joint import EncodingModel, LatentVariableModel, log_joint_of
 
 CHAIN_STARTS = ("resampled", "encoder", "prior")
@@ -36,7 +37,7 @@ def start_chains(
     check_choice("start", start, CHAIN_STARTS)
     check_count("n_candidates", n_candidates)
     shape = (x.shape[0], model.latent_dim)
-    noise: dict[str, Any] = {"generator": generator, "dtype": x.dtype, "device": x.device}
+    noise = noise_like(x, generator)
     if start == "prior":
         return torch.randn(shape, **noise)
     if start == "encoder":
