@@ -15,11 +15,13 @@ from vae_book.plots.style import (
 )
 from vae_book.words import counted
 from vae_core.runs.interpolate import interpolate_log
+from vae_core.runs.metrics import known_log_marginal
 
 AGAINST = " (nats per datapoint) against training samples evaluated"
 Y_STEPS = {"mnist": 20, "freyface": 500}
 MINIBATCH = "train_bound_minibatch"
 LOG_MARGINAL = {"train": "train_log_marginal", "test": "test_log_marginal"}
+TRUTH = "the finished model, by quadrature"
 
 
 def group_runs(runs, key) -> dict:
@@ -64,6 +66,25 @@ def _ours(axes, runs, columns):
                 shared = np.isfinite(seeds).all(0)
                 band = seeds[:, shared].min(0), seeds[:, shared].max(0)
                 axes.fill_between(x[shared], *band, color=color, alpha=0.25, linewidth=0)
+
+
+def _told_truths(runs) -> str:
+    """What :func:`_truths` draws, for the line that a test compares."""
+    told = [
+        f"{name_of(run.config.algorithm)} {' / '.join(f'{v:.1f}' for v in truths_of(run).values())}"
+        for run in runs
+        if truths_of(run)
+    ]
+    return f"; by quadrature {', '.join(told)}" if told else ""
+
+
+def _truths(axes, runs):
+    """What the finished models are worth by quadrature, where their curves end."""
+    for run in runs:
+        color, end = color_of(run.config.algorithm), run.curve["samples"][-1]
+        for split, value in truths_of(run).items():
+            face = color if split == "train" else "none"
+            axes.plot([end], [value], "D", color=color, markerfacecolor=face, clip_on=False)
 
 
 def _own_axes(axes, runs, columns):
@@ -198,11 +219,18 @@ def lower_bound_figure(runs, *, with_paper=True, train_column=MINIBATCH) -> Figu
     return Figure(panels, n_columns, legend, narrow=narrow)
 
 
+def truths_of(run) -> dict[str, float]:
+    """log p(x) of a finished model by quadrature, by split, in nats; where it was computed."""
+    found = {split: known_log_marginal(run, split, "quadrature") for split in LOG_MARGINAL}
+    return {split: value for split, value in found.items() if np.isfinite(value)}
+
+
 def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
     """Figure 3: the estimated marginal likelihood, one panel an experiment.
 
     An experiment is a data set, a number of training points and of latent variables; its
-    algorithms and seeds share a panel.
+    algorithms and seeds share a panel. A diamond, hollow on test images, is what the finished
+    model gives these images by quadrature.
     """
     experiments = group_runs(
         runs, lambda r: (r.config.dataset, r.config.latent_dim, r.config.n_train)
@@ -211,6 +239,8 @@ def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
     panels = ["Estimated log p(x)" + AGAINST]
     panels += [_fig3_panel(experiments[key], with_paper, n_columns) for key in sorted(experiments)]
     legend = _legend(runs, LOG_MARGINAL, paper.fig3_of if with_paper else None)
+    if any(map(truths_of, runs)):
+        legend.append((TRUTH, "currentColor", "diamond"))
     return Figure(panels, n_columns, legend, narrow=1)
 
 
@@ -222,6 +252,7 @@ def _fig3_panel(runs, with_paper, n_columns):
     def draw(axes):
         _theirs(axes, curves)
         _ours(axes, runs, LOG_MARGINAL)
+        _truths(axes, runs)
         if curves and reached >= 5e5:
             x_range, y_range = paper.FIG3_AXES[config.n_train]
             axes.set(xlim=x_range, ylim=y_range)
@@ -231,6 +262,7 @@ def _fig3_panel(runs, with_paper, n_columns):
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
     label = f"Test log p(x), {spec.title}, {config.n_train:,} points"
-    alt, numbers = _describe(runs, LOG_MARGINAL["test"], label), _numbers(runs, LOG_MARGINAL)
+    alt = _describe(runs, LOG_MARGINAL["test"], label)
+    numbers = _numbers(runs, LOG_MARGINAL) + _told_truths(runs)
     title = panel_title(config, with_points=True)
     return svg_panel(title, draw, alt, size=panel_size(n_columns), numbers=numbers)

@@ -172,6 +172,10 @@ def _swatch(color: str, split: str) -> str:
     shape = f'<path d="M1 6H29" stroke="{color}" stroke-width="3" {dash}/>'
     if split == "wide":
         shape = f'<path d="M1 6H29" stroke="{color}" stroke-width="8"/>'
+    elif split == "diamond":
+        shape = (
+            f'<path d="M15 1L20 6L15 11L10 6Z" stroke="{color}" fill="none" stroke-width="1.5"/>'
+        )
     return f'<svg viewBox="0 0 30 12" aria-hidden="true">{shape}</svg>'
 
 

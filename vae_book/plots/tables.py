@@ -10,6 +10,7 @@ from vae_book.claims import contests
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
 from vae_book.plots.style import name_of, plain
+from vae_book.readings import choice_of, choice_words, is_but_for_choice
 from vae_core.data.registry import dataset_spec
 
 
@@ -105,6 +106,44 @@ def bound_table(runs, at=(1e6, 1e7), split: str = "test") -> Table:
         rows.append([*row, nats(float(np.mean(distances)))])
     header.append("mean distance")
     return Table(header, rows, f"{split} bound beside the paper's, in nats", n_text_columns=4)
+
+
+def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Table | None:
+    """What one choice of step, warm-up and prior for all sizes costs, beside one for each size.
+
+    One row a choice that `runs` made, one column a number of latent variables: the mean distance
+    to the paper's test curve over the first `until` samples, of the lowest seed, the nearest in
+    bold. The last column is the mean over sizes where all were tried; the last row takes each
+    size's nearest. None where no run is that long.
+    """
+    runs = [run for run in runs if run.curve["samples"][-1] >= until]
+    mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
+    mine = sorted(filter(is_but_for_choice, mine), key=lambda run: run.config.seed, reverse=True)
+    sizes = paper.paper_latent_dims(dataset)
+    distances: dict[tuple, dict[int, float]] = {}
+    for run in mine:  # a lower seed overwrites a higher one
+        of_choice = distances.setdefault(choice_of(run.config), {})
+        of_choice[run.config.latent_dim] = paper.mean_abs_difference(run, until=until)
+    if not distances:
+        return None
+    nearest = {
+        size: min((of[size] for of in distances.values() if size in of), default=np.nan)
+        for size in sizes
+    }
+    rows = []
+    for choice in sorted(distances):
+        found = [distances[choice].get(size, np.nan) for size in sizes]
+        cells = [
+            f"<strong>{nats(value)}</strong>" if value == nearest[size] else nats(value)
+            for size, value in zip(sizes, found, strict=True)
+        ]
+        rows.append([*choice_words(choice), *cells, nats(float(np.mean(found)))])
+    best = list(nearest.values())
+    rows.append(["each its own", "", "", *map(nats, best), nats(float(np.mean(best)))])
+    title = f"{name_of(algorithm)} on {dataset_spec(dataset).title}: distance by choice, in nats"
+    header = ["step", "accumulating minibatches", "prior's sd"]
+    header += [f"<i>N</i><sub>z</sub> = {size}" for size in sizes]
+    return Table([*header, "all sizes"], rows, title, n_text_columns=3)
 
 
 def contest_table(runs) -> Table:
