@@ -118,7 +118,8 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
     """
     runs = [run for run in runs if run.curve["samples"][-1] >= until]
     mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
-    mine = sorted(filter(is_but_for_choice, mine), key=lambda run: run.config.seed, reverse=True)
+    mine = [run for run in mine if is_but_for_choice(run) and paper.fig2_of(run)]
+    mine.sort(key=lambda run: run.config.seed, reverse=True)
     sizes = paper.paper_latent_dims(dataset)
     distances: dict[tuple, dict[int, float]] = {}
     for run in mine:  # a lower seed overwrites a higher one
