@@ -37,7 +37,7 @@ READINGS: dict[tuple, Reading] = {
     ("mnist", "aevb", 5): Reading(0.02, 0, 1.0),
     ("mnist", "aevb", 20): Reading(0.01, 0, 1.0),
     ("mnist", "wake_sleep"): Reading(0.02, 100, 1.0),
-    ("freyface", "aevb"): Reading(0.01, 0, None),
+    ("freyface", "aevb"): Reading(0.02, 0, None),
     ("freyface", "wake_sleep"): Reading(0.02, 0, None),
 }
 FREE_FIELDS = {"n_samples", "matmul_precision", "evals_per_decade", "device"}
