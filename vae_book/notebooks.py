@@ -26,6 +26,7 @@ from vae_book.params import (
     one_line,
     parse_pair,
     parse_yaml,
+    shown,
 )
 from vae_book.planned import check_device, planned_runs
 
@@ -202,6 +203,7 @@ def _run(notebook: Path, output: Path, values: dict[str, Any], progress: bool) -
     from papermill.iorw import load_notebook_node
 
     node = _inject(load_notebook_node(str(notebook)), values)
+    _tell(node, notebook, values)
     nbformat.write(node, output)
     try:
         execute_notebook(
@@ -248,6 +250,21 @@ def _inject(node: nbformat.NotebookNode, values: dict[str, Any]) -> nbformat.Not
         if _is_injected(cell):
             cell.metadata["tags"] += tags
     return node
+
+
+def _tell(node: nbformat.NotebookNode, notebook: Path, values: dict[str, Any]) -> None:
+    """Says below the title with which values other than the defaults a notebook was executed."""
+    declared = declared_parameters(notebook)
+    changed = [f"`{n} = {shown(v)}`" for n, v in values.items() if v != declared[n].value]
+    if not (changed and node.cells[0].cell_type == "markdown"):
+        return
+    text = (
+        f"> **Executed with {', '.join(changed)}.** Figures, tables and printed lines are those of "
+        "this execution; what the text says of results, it says of the book's own."
+    )
+    told = nbformat.v4.new_markdown_cell(text, id="executed-with")
+    told.metadata["tags"] = ["injected-parameters"]
+    node.cells.insert(1, told)
 
 
 def _is_injected(cell: nbformat.NotebookNode) -> bool:
