@@ -18,6 +18,7 @@ import pytest
 from bs4 import BeautifulSoup
 from execution_rows import OWN, ROWS, Row
 
+from vae_book._kernel import fork_kernels
 from vae_book.notebooks import execute, find_notebook
 from vae_core.runs import all_runs
 
@@ -156,6 +157,7 @@ def parameter(row: Row):
     return pytest.param(row, id=row.name, marks=[MARKS[row.is_quick], *needs])
 
 
+@pytest.mark.usefixtures("forked_kernels")
 @pytest.mark.parametrize("row", map(parameter, ROWS))
 def test_execution(row, own_store, tmp_path, monkeypatch):
     if not row.from_book:
@@ -181,6 +183,7 @@ def test_what_is_pinned_is_executed():
 
 def pin(part: str) -> None:
     """Writes what the executions print whose name has this part."""
+    fork_kernels()
     pinned = json.loads(FILE.read_text())
     for row in (row for row in ROWS if part in row.name and may_be_pinned(row)):
         with tempfile.TemporaryDirectory() as folder:

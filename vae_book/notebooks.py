@@ -68,16 +68,26 @@ def parameters_for(notebook: str | Path, params: Params) -> dict[str, Any]:
 def check_values(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with tuples as lists, once the notebook declares them and its runs can be trained.
 
+    The path of a data set is as seen from here; what is returned has it whole, since a kernel works
+    in the folder of its notebook.
+
     Raises:
         ParameterError: names the notebook, the parameter, the value and what would be right.
     """
     values = check_types(notebook, values)
+    if "datasets" in values:
+        values["datasets"] = list(map(_whole, values["datasets"]))
     try:
         for config in planned_runs(declared_parameters(notebook).values(), values):
             check_device(config)
     except ValueError as error:
         raise ParameterError(f"{notebook}: {one_line(error)}") from None
     return values
+
+
+def _whole(dataset: str) -> str:
+    """The name of a data set, or the whole path of one's own."""
+    return str(Path(dataset).expanduser().resolve()) if dataset.endswith(".npz") else dataset
 
 
 def read_values(notebook: str | Path, pairs: Iterable[str]) -> dict[str, Any]:
