@@ -7,6 +7,7 @@ import itertools
 import math
 import shutil
 from importlib.resources import files
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,6 +81,16 @@ def test_examples_are_the_first_image_of_each_class_then_the_second():
     rows = explorer.example_rows(digits)
     assert digits.test_labels[rows].tolist() == [*range(10), *range(10)]
     assert rows[10] > rows[0]
+
+
+@pytest.mark.parametrize(
+    "labels, rows",
+    [(None, [0, 1, 2, 3, 4]), ([7, 7, 2, 7, 2], [2, 0, 4, 1, 3]), ([1] * 5, [0, 1, 2, 3, 4])],
+)
+def test_a_small_test_set_has_all_its_rows_as_examples(labels, rows):
+    labels = None if labels is None else torch.tensor(labels)
+    data = SimpleNamespace(test_bytes=torch.zeros(5, 4), test_labels=labels)
+    assert explorer.example_rows(data) == rows
 
 
 def test_only_a_model_with_two_latents_is_exported(tmp_path):

@@ -220,6 +220,12 @@ def test_a_row_for_each_data_set_and_a_panel_for_each_size():
     assert titles == ["MNIST, Nz = 5", "MNIST, Nz = 10", "Frey Face, Nz = 5"]
 
 
+@pytest.mark.parametrize("n_sizes, n_columns", [(1, 1), (4, 4), (5, 5), (6, 3), (12, 4), (13, 5)])
+def test_more_panels_than_a_page_is_wide_for_break_over_rows(n_sizes, n_columns):
+    runs = [run for dim in range(1, n_sizes + 1) for run in both_algorithms(dim)]
+    assert plots.lower_bound_figure(runs).columns == n_columns
+
+
 def test_every_panel_is_well_formed_and_says_in_words_what_it_shows():
     html = plots.lower_bound_figure(both_algorithms())._repr_html_()
     (svg,) = re.findall(r'<svg role="img".*?</svg>', html, flags=re.S)

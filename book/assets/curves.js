@@ -105,11 +105,12 @@
       this.draw();
     }
 
-    /* A row for each data set, as many columns as the longest; data sets of one panel share a row. */
+    /* A row for each data set, data sets of one panel share a row; more than five panels break. */
     arrange(visible) {
       const rows = Map.groupBy(visible, (panel) => panel.row);
       const longest = Math.max(1, ...[...rows.values()].map((row) => row.length));
-      const columns = longest > 1 ? longest : Math.max(1, rows.size);
+      const side = longest > 1 ? longest : Math.max(1, rows.size);
+      const columns = Math.ceil(side / Math.ceil(side / 5));
       for (const row of rows.values()) {
         row.forEach(({ box }, i) => box.classList.toggle("vl-first", i === 0 && longest > 1));
       }

@@ -1,5 +1,7 @@
 """Figures 2 and 3: our curves over the paper's own."""
 
+import math
+
 import numpy as np
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
@@ -19,6 +21,7 @@ from vae_core.runs.metrics import known_log_marginal
 
 AGAINST = " (nats per datapoint) against training samples evaluated"
 Y_STEPS = {"mnist": 20, "freyface": 500}
+MOST_COLUMNS = 5  # of Figure 2; in more the numbers along the axes would run together
 MINIBATCH = "train_bound_minibatch"
 LOG_MARGINAL = {"train": "train_log_marginal", "test": "test_log_marginal"}
 TRUTH = "the finished model, by quadrature"
@@ -198,16 +201,17 @@ def _fig2_panel(runs, columns, with_paper, size):
 def lower_bound_figure(runs, *, with_paper=True, train_column=MINIBATCH) -> Figure:
     """Figure 2: the bound against training samples, one row a data set, one panel a latent size.
 
-    Data sets with one panel each share a row. Runs of several seeds are drawn as the line of the
-    longest and a band from the lowest to the highest. `train_column` is the running mean of
-    minibatch bounds, which the paper seems to plot, or "train_bound", the bound over the whole
-    training set.
+    Data sets with one panel each share a row, and more than MOST_COLUMNS panels break over several.
+    Runs of several seeds are drawn as the line of the longest and a band from the lowest to the
+    highest. `train_column` is the running mean of minibatch bounds, which the paper seems to plot,
+    or "train_bound", the bound over the whole training set.
     """
     columns = {"train": train_column, "test": "test_bound"}
     rows = group_runs(runs, lambda run: run.config.dataset)
     n_columns = max((len({r.config.latent_dim for r in g}) for g in rows.values()), default=1)
     if n_columns == 1 and rows:
         rows, n_columns = {"all": runs}, len(rows)
+    n_columns = math.ceil(n_columns / math.ceil(n_columns / MOST_COLUMNS))
     size = panel_size(n_columns, aspect=0.95)
     panels = []
     for group in rows.values():
