@@ -220,7 +220,7 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
     alt = f"{len(z)} encoded test images in the latent plane. {_words(run)}."
     inside = float((np.linalg.norm(z, axis=1) < 2).mean())
     numbers = f"{inside:.0%} of {len(z)} codes within two standard deviations of the prior"
-    panel = svg_panel(_title(run), draw, alt, size=(330, 330), numbers=numbers)
+    panel = svg_panel(_title(run), draw, alt, size=(330, 330), numbers=numbers, colors=256)
     return Figure([panel], 1, narrow=1)
 
 
