@@ -41,6 +41,14 @@ def test_it_is_the_trainer_of_the_stored_runs():
         assert torch.equal(one, other)
 
 
+def test_what_is_not_given_is_as_in_a_run():
+    x = np.random.default_rng(0).random((30, 5))
+    config = vc.fit(x, n_samples=30, progress=False).config
+    given = {"dataset": config.dataset, "n_samples": 30, "latent_dim": 2}
+    assert config == vc.RunConfig(**given)
+    assert (config.seed, config.algorithm, config.likelihood) == (0, "aevb", "bernoulli")
+
+
 def test_gaussian_rows_of_any_scale_are_learnt():
     """Independent columns: the best bound is minus their entropy, with nothing in the code."""
     g = np.random.default_rng(0)
