@@ -5,6 +5,7 @@
 # make refresh            executes the notebooks in place with their defaults, as they are committed
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
 # make bench              comparisons with other libraries, ten minutes or so, to benchmarks/results
+# make lowest             the tests of `make unit` with the lowest versions that pyproject.toml allows
 # make mutants            is each line of the package held by a test? an hour or so on two cores
 # make coverage           which branches of vae_core do the tests of `make unit` take?
 # make serve | lint | lock | clean
@@ -23,13 +24,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCHMARKS ?= training growth sweeps footprint hmc importance_sampling
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
+LOWEST := _build/lowest/bin/python
+UNIT := "not notebooks and not site and not nightly"
 NBVAL := $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env -p no:cacheprovider \
   --nbval-sanitize-with tests/nbval.cfg
 
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: book pdf test lint unit notebooks verify smoke executions site refresh bench mutants coverage \
-  serve lock clean
+  lowest serve lock clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -48,7 +51,7 @@ lint: $(STAMP)
 	$(BIN)/codespell README.md book tests vae_core vae_book
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not notebooks and not site and not nightly"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m $(UNIT)
 
 # The committed outputs must follow from the code: nothing is taken from the user's own store, and
 # a figure whose run is not committed fails instead of training for an hour.
@@ -79,9 +82,19 @@ bench: $(STAMP)
 mutants: $(STAMP)
 	$(BIN)/python tests/mutants.py
 
+lowest: $(STAMP)
+	rm -rf _build/lowest
+	$(PYTHON) -m venv _build/lowest
+	$(BIN)/python tests/lowest.py > _build/lowest/constraints
+	test -z "$(TORCH_INDEX)" || $(LOWEST) -m pip install --no-deps --retries 0 --timeout 10 \
+	  --index-url $(TORCH_INDEX) $$(grep -E '^torch(vision)?==' _build/lowest/constraints) \
+	  || echo "No PyTorch from $(TORCH_INDEX); trying the registry"
+	$(LOWEST) -m pip install $(PIP_ARGS) -c _build/lowest/constraints -e '.[book,test]'
+	PATH="$(CURDIR)/_build/lowest/bin:$$PATH" $(LOWEST) -m pytest -n 2 --dist loadfile -m $(UNIT)
+
 # Spawned workers are measured, too. One process at a time: what is measured runs at half the pace.
 coverage: $(STAMP)
-	$(BIN)/python -m coverage run -m pytest -m "not notebooks and not site and not nightly"
+	$(BIN)/python -m coverage run -m pytest -m $(UNIT)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

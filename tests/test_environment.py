@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lowest import lowest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -37,6 +38,14 @@ def test_lock_satisfies_pyproject(requirement):
     name = canonicalize_name(requirement.name)
     assert name in locked, f"{name} is not in requirements.lock: run `make lock`"
     assert requirement.specifier.contains(locked[name], prereleases=True)
+
+
+def test_every_requirement_has_a_lowest_version_that_it_allows():
+    pins = [Requirement(line) for line in lowest((ROOT / "pyproject.toml").read_text())]
+    requirements = [Requirement(r) for r in PROJECT["dependencies"]]
+    assert [pin.name for pin in pins] == [requirement.name for requirement in requirements]
+    for pin, requirement in zip(pins, requirements, strict=True):
+        assert requirement.specifier.contains(str(pin.specifier).removeprefix("=="))
 
 
 def test_lock_pins_exact_public_versions():

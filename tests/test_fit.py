@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import vae_core as vc
+from vae_core.algorithms.common import at
 from vae_core.runs.trainer import Trainer
 
 SMALL = {"n_samples": 2_000, "hidden": (8,), "progress": False}
@@ -41,6 +42,14 @@ def test_it_is_the_trainer_of_the_stored_runs():
         assert torch.equal(one, other)
 
 
+def test_what_is_not_given_is_as_in_a_run():
+    x = np.random.default_rng(0).random((30, 5))
+    config = vc.fit(x, n_samples=30, progress=False).config
+    given = {"dataset": config.dataset, "n_samples": 30, "latent_dim": 2}
+    assert config == vc.RunConfig(**given)
+    assert (config.seed, config.algorithm, config.likelihood) == (0, "aevb", "bernoulli")
+
+
 def test_gaussian_rows_of_any_scale_are_learnt():
     """Independent columns: the best bound is minus their entropy, with nothing in the code."""
     g = np.random.default_rng(0)
@@ -53,6 +62,14 @@ def test_gaussian_rows_of_any_scale_are_learnt():
     # the mean over 5,000 rows is known to sqrt(D / 2 N) = 0.014 nats; the optimiser adds as much
     assert done.curve["train_bound"][-1] == pytest.approx(-entropy, abs=0.06)
     assert "test_bound" not in done.curve
+
+
+def test_any_module_is_evaluated_at_other_parameters():
+    """A VAE's forward calls a function of it; that of another module need not."""
+    layer = nn.Linear(2, 1, bias=False)
+    weight = torch.tensor([[3.0, 4.0]])
+    found = at(layer, {"weight": weight}, lambda module, x: module(x), torch.tensor([1.0, 2.0]))
+    assert found.item() == 11.0 and layer.weight is not weight
 
 
 @pytest.mark.parametrize("algorithm", ["aevb", "wake_sleep"])

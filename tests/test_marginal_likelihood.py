@@ -4,16 +4,23 @@ import math
 import warnings
 
 import arviz
+import numpy as np
 import pytest
+import scipy.stats
 import torch
+from scipy.special import logsumexp
 
 from vae_core import linear_gaussian as known
 from vae_core.data import load_dataset
 from vae_core.linear_gaussian import exact_log_marginal
 from vae_core.log_joint import AutogradLogJoint, LogJoint, log_joint_of
 from vae_core.marginal_likelihood import annealed, bdmc, log_marginal
-from vae_core.marginal_likelihood.appendix_d import autocorrelation_time
-from vae_core.marginal_likelihood.chains import fitted_normal
+from vae_core.marginal_likelihood.appendix_d import (
+    autocorrelation_time,
+    gaussian_log_density,
+    kde_log_density,
+)
+from vae_core.marginal_likelihood.chains import fitted_normal, start_chains
 from vae_core.marginal_likelihood.importance import fitted_proposal
 from vae_core.model import VAE, bernoulli_log_prob, standard_normal_log_prob
 from vae_core.runs.config import RunConfig
@@ -182,6 +189,49 @@ def test_the_autocorrelation_time_is_known_for_an_autoregression_and_to_arviz():
     assert time == pytest.approx(values.numel() / effective, rel=0.1)
 
 
+def test_the_fitted_density_is_scipys_normal_with_every_correlation():
+    """One without correlations is a density, too: the estimate would only be noisier."""
+    fit = torch.randn(60, 2, 3, generator=seeded(), dtype=torch.float64)
+    fit[..., 1] += 2 * fit[..., 0]
+    z = torch.randn(7, 2, 3, generator=seeded(1), dtype=torch.float64)
+    for i in range(2):
+        of_row = scipy.stats.multivariate_normal(fit[:, i].mean(0), fit[:, i].T.cov())
+        found = gaussian_log_density(fit, z)[:, i].numpy()
+        assert found == pytest.approx(of_row.logpdf(z[:, i]), abs=1e-3)
+
+
+def test_the_kernels_are_as_wide_as_the_unseen_half_likes_best():
+    """The density at a point is the mean of normal densities about the samples."""
+    fit = torch.randn(40, 1, 1, generator=seeded(), dtype=torch.float64)
+    z = torch.linspace(-2, 2, 5, dtype=torch.float64).view(-1, 1, 1)
+    silverman = (4 / 3 / 40) ** 0.2
+    widths = [fit.std().item() * silverman * 10**f for f in np.linspace(-0.6, 0.6, 13)]
+
+    def density(centres, at, sd):
+        return scipy.stats.norm.logpdf(at.view(-1, 1), centres.view(1, -1), sd)
+
+    def score(sd):
+        return logsumexp(density(fit[:20], fit[20:], sd), axis=1).sum()
+
+    expected = logsumexp(density(fit, z, max(widths, key=score)), axis=1) - math.log(40)
+    assert kde_log_density(fit, z).flatten().numpy() == pytest.approx(expected)
+
+
+def test_without_a_number_a_method_takes_its_own():
+    model, x = VAE(6, 1, ()), torch.zeros(1, 6)
+    for method, n in (("hmc_density", 50), ("importance_sampling", 5_000), ("ais", 8)):
+        one, other = (log_marginal(model, x, method, k, generator=seeded()) for k in (None, n))
+        assert torch.equal(one, other), method
+
+
+def test_the_autocorrelation_time_has_no_unit():
+    """Chains on other scales count alike, as they must where they are of other datapoints."""
+    values = torch.randn(100, 20, generator=seeded(), dtype=torch.float64).cumsum(0)
+    values[:, 10:] = torch.randn(100, 10, generator=seeded(1), dtype=torch.float64)
+    scales = torch.logspace(-4, 4, 20, dtype=torch.float64)
+    assert autocorrelation_time(scales * values) == pytest.approx(autocorrelation_time(values))
+
+
 @pytest.mark.parametrize("method", ESTIMATORS)
 def test_standard_error_is_the_spread_of_repetitions(method):
     model = linear_gaussian(2)
@@ -212,6 +262,40 @@ def test_annealing_visits_prior_and_posterior():
     betas = annealed.sigmoid_schedule(20)
     assert (betas[0], betas[-1]) == (0.0, 1.0)
     assert betas == sorted(betas)
+
+
+def test_the_step_of_annealing_follows_the_acceptance_of_its_pilot_chains():
+    """Each log step is the one before plus half of what acceptance has too much."""
+    model = linear_gaussian(2)
+    log_joint, target = log_joint_of(model, draw(model, 5)), 0.7
+    betas = annealed.sigmoid_schedule(4)
+    path = annealed.tune_path(log_joint, betas, target, 3, seeded(2))
+    assert path.betas == betas and len(path.step_sizes) == 3
+    generator = seeded(2)
+    z = annealed.prior_draw(log_joint, annealed.N_PILOT, generator)
+    step = torch.ones(5, dtype=torch.float64)
+    for beta, tuned in zip(betas[1:], path.step_sizes, strict=True):
+        z, acceptance = annealed.move(log_joint.tempered(beta), z, step, 3, generator)
+        step = step * torch.exp((acceptance - target) / 2)
+        torch.testing.assert_close(tuned, step)
+
+
+@pytest.mark.parametrize("start", ["prior", "encoder", "resampled"])
+def test_chains_start_where_it_is_said(start):
+    """Draws of the prior, of q(z | x), of the posterior: their means and deviations are known."""
+    model = linear_gaussian(1)
+    torch.nn.init.zeros_(model.encoder[0].weight)
+    model.encoder[0].bias.data = torch.tensor([3.0, -2.0], dtype=torch.float64)
+    x = draw(model, 1)
+    posterior = known.exact_posterior(model, x)
+    mean, sd = {
+        "prior": (0.0, 1.0),
+        "encoder": (3.0, math.exp(-1.0)),
+        "resampled": (posterior.mean.item(), posterior.covariance_matrix.sqrt().item()),
+    }[start]
+    z = start_chains(model, x.expand(500, -1), start, n_candidates=5_000, generator=seeded())
+    assert z.mean().item() == pytest.approx(mean, abs=6 * sd / math.sqrt(500))
+    assert z.std().item() == pytest.approx(sd, rel=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -372,6 +456,7 @@ def test_refuses_what_a_method_cannot_serve():
         ({"method": "hmc_density", "start": "mode"}, "start='mode'"),
         ({"proposal": "prior"}, "proposal='prior'"),
         ({"method": "ais", "n_temperatures": 1}, "n_temperatures=1"),
+        ({"method": "ais", "n_leapfrog": 0}, "n_leapfrog=0"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -22,7 +22,13 @@ import vae_core.runs.store as runs
 from vae_core import RunConfig, find_run, get_or_run, load_dataset
 from vae_core._atomic import StoreError, remove_orphans, replacing, write_text
 from vae_core.runs import trainer as training
-from vae_core.runs.checkpoint import RunInterrupted, load_checkpoint, resume, save_checkpoint
+from vae_core.runs.checkpoint import (
+    RunInterrupted,
+    _digest,
+    load_checkpoint,
+    resume,
+    save_checkpoint,
+)
 from vae_core.runs.sweep import SweepError, configs_of, shard, sweep
 from vae_core.runs.trainer import Trainer
 
@@ -250,6 +256,17 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before(damage, two_checkpoi
         resume(resumed, path.parent)
     assert resumed.samples == 2_000
     assert resumed.run(progress=False) == trainer.run(progress=False)
+
+
+def test_the_hash_of_a_checkpoint_is_of_names_types_and_shapes_too():
+    """Zeros of one number of bytes are not told apart by their content."""
+    alike = [
+        {"a": torch.zeros(4)},
+        {"b": torch.zeros(4)},
+        {"a": torch.zeros(2, 2)},
+        {"a": torch.zeros(4, dtype=torch.int32)},
+    ]
+    assert len({_digest(tensors, "{}") for tensors in alike}) == len(alike)
 
 
 def test_with_no_sound_checkpoint_a_run_begins_anew(two_checkpoints, digits):

@@ -1,0 +1,185 @@
+"""What mutation testing changes, and what is known of it: the tables of :mod:`mutants`.
+
+A mutant is one small change of one module of the package, made in its syntax tree.
+"""
+
+import ast
+import copy
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = {  # in this order, until one fails: the fast ones first
+    "model": "test_model test_numpy_reference",
+    "estimators": "test_numpy_reference test_estimators",
+    "images": "test_numpy_reference test_golden_runs",
+    "algorithms/common": "test_numpy_reference test_golden_runs test_training test_fit",
+    "algorithms/aevb": "test_numpy_reference test_golden_runs",
+    "algorithms/wake_sleep": "test_numpy_reference test_golden_runs test_algorithms",
+    "algorithms/autoencoder": "test_golden_runs test_algorithms",
+    "algorithms/mcem": "test_numpy_reference test_golden_runs test_mcem",
+    "hmc": "test_hmc",
+    "log_joint": "test_hmc test_marginal_likelihood test_numpy_reference",
+    "marginal_likelihood/appendix_d": "test_marginal_likelihood",
+    "marginal_likelihood/importance": "test_marginal_likelihood",
+    "marginal_likelihood/annealed": "test_marginal_likelihood",
+    "marginal_likelihood/quadrature": "test_marginal_likelihood",
+    "marginal_likelihood/chains": "test_marginal_likelihood test_calibration",
+    "data/load": "test_data",
+    "runs/config": "test_config test_golden_runs",
+    "runs/trainer": "test_golden_runs test_training",
+    "runs/store": "test_golden_runs test_runs test_stops",
+    "runs/checkpoint": "test_stops test_runs",
+    "runs/fit": "test_fit",
+}
+NAMED = {  # silent errors that were once possible: the module, what it says, what it must not
+    "M/N scale of the prior dropped": ("algorithms/common", "share / prior_sd", "1 / prior_sd"),
+    "prior off": ("algorithms/common", "if prior_sd is None:", "if True:"),
+    "epsilon outside the root": (
+        "algorithms/common",
+        "grad * torch.rsqrt(sums[name] + epsilon)",
+        "grad / (torch.sqrt(sums[name]) + epsilon)",
+    ),
+    "warm-up off": ("algorithms/common", "where(warm, 0.0,", "where(warm, settings.step_size,"),
+    "n_mc ignored": ("algorithms/aevb", "(settings.n_mc, ", "(1, "),
+    "estimator ignored": ("algorithms/aevb", "ESTIMATORS[settings.estimator]", "sgvb_b"),
+    "minibatch bound doubled": ("runs/trainer", "+= value.item()", "+= 2 * value.item()"),
+    "minibatch bound without log q": (
+        "algorithms/wake_sleep",
+        "log_joint - log_q.sum()",
+        "log_joint",
+    ),
+    "binarize ignored": ("runs/store", "binarize=config.binarize", "binarize=False"),
+    "split_seed ignored": ("runs/store", "split_seed=config.split_seed", "split_seed=0"),
+    "chains start anywhere": (
+        "marginal_likelihood/chains",
+        "torch.softmax(log_joint_of(model, x).table(candidates).T, dim=-1)",
+        "torch.ones(x.shape[0], n_candidates)",
+    ),
+    "proposal not widened": (
+        "marginal_likelihood/importance",
+        "widening: float = 1.3",
+        "widening: float = 1.0",
+    ),
+    "another run's config": ("runs/store", "if run and run.config == config and", "if run and"),
+}
+FREE = ("_ROWS", "BLOCK", "_SECONDS", "_PER_SECOND", "_ABOVE", "in_one_graph")  # speed only
+SURVIVORS: dict[str, str] = {}  # a mutant's name -> why it may live
+SWAPS = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+    ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.And: ast.Or, ast.Or: ast.And,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+}  # fmt: skip
+
+
+class Mutant(NamedTuple):
+    """One change: its module, its name, the module's whole source with it, the lines it is in."""
+
+    module: str
+    name: str
+    source: str
+    lines: range
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(f"{self.module} {self.source}".encode()).hexdigest()[:16]
+
+
+def changed(node: ast.AST) -> ast.AST | None:
+    """The node with one thing wrong, or None where there is nothing to change."""
+    new = copy.deepcopy(node)
+    match new:
+        case ast.BinOp(op=op) | ast.BoolOp(op=op) if type(op) in SWAPS:
+            new.op = SWAPS[type(op)]()
+        case ast.Compare(ops=[op]) if type(op) in SWAPS:
+            new.ops = [SWAPS[type(op)]()]
+        case ast.UnaryOp(op=ast.USub() | ast.Not()):
+            return new.operand
+        case ast.Constant(value=bool(value)):
+            new.value = not value
+        case ast.Constant(value=int() | float() as value):
+            new.value = value * 2 + 1
+        case ast.Expr(value=ast.Call()):
+            return ast.copy_location(ast.Pass(), node)
+        case _:
+            return None
+    return new
+
+
+def pointless(node: ast.AST) -> Iterator[ast.AST]:
+    """What changes no behaviour that a test could promise: decorators, paths, block sizes."""
+    match node:
+        case ast.FunctionDef() | ast.ClassDef():
+            roots = node.decorator_list
+        case ast.keyword(arg="strict"):
+            roots = [node.value]
+        case ast.BinOp(op=ast.Div(), right=ast.Constant(value=str()) | ast.JoinedStr()):
+            roots = [node]
+        case ast.Assign(targets=[ast.Name(id=name)]) if name.endswith(FREE):
+            roots = [node.value]
+        case _:
+            roots = []
+    for root in roots:
+        yield from ast.walk(root)
+
+
+class _Replace(ast.NodeTransformer):
+    """Puts one node in the place of another."""
+
+    def __init__(self, old: ast.AST, new: ast.AST):
+        self.old, self.new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self.new if node is self.old else super().visit(node)
+
+
+def source_of(module: str) -> str:
+    return (ROOT / "vae_core" / f"{module}.py").read_text()
+
+
+def mutants(module: str, most: int) -> Iterator[Mutant]:
+    """Those of NAMED and up to ``most`` others of a module, evenly spread over its lines."""
+    source = source_of(module)
+    for name, (where, old, new) in NAMED.items():
+        if where == module:
+            assert source.count(old) == 1, f"NAMED: {old!r} stands not once in {module}.py"
+            line = source[: source.index(old)].count("\n") + 1
+            changed_source, lines = source.replace(old, new), range(line, line + 1)
+            yield Mutant(module, f"{module}: {name}", changed_source, lines)
+    tree = ast.parse(source)
+    skipped = {id(node) for root in ast.walk(tree) for node in pointless(root)}
+    nodes = [node for node in ast.walk(tree) if id(node) not in skipped]
+    found = [(node, new) for node in nodes if (new := changed(node)) is not None]
+    found.sort(key=lambda pair: (pair[0].lineno, pair[0].col_offset))
+    step = max(1, len(found) / most)
+    for old, new in [found[int(i * step)] for i in range(min(most, len(found)))]:
+        name = f"{place(tree, module, old)}: {ast.unparse(old)} -> {ast.unparse(new)}"
+        whole = ast.parse(source)  # nodes are found again by position: a tree is changed once
+        twin = next(n for n, o in zip(ast.walk(whole), ast.walk(tree), strict=True) if o is old)
+        replaced = _Replace(twin, new).visit(whole)
+        changed_source = ast.unparse(ast.fix_missing_locations(replaced))
+        yield Mutant(module, name, changed_source, statement(tree, old))
+
+
+def statement(tree: ast.Module, node: ast.AST) -> range:
+    """The lines of the statement that a node is in; of a compound one, those of its head."""
+    inner = None
+    for outer in ast.walk(tree):  # from the outside in
+        if isinstance(outer, ast.stmt) and outer.lineno <= node.lineno <= outer.end_lineno:
+            inner = outer
+    body = getattr(inner, "body", None)
+    return range(inner.lineno, body[0].lineno if body else inner.end_lineno + 1)
+
+
+def place(tree: ast.Module, module: str, node: ast.AST) -> str:
+    """Module, class and function of a node: names last longer than numbers of lines."""
+    around = [
+        outer.name
+        for outer in ast.walk(tree)  # from the outside in
+        if isinstance(outer, ast.ClassDef | ast.FunctionDef)
+        and outer.lineno <= node.lineno <= outer.end_lineno
+    ]
+    return ".".join([module, *around])
