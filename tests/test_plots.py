@@ -200,6 +200,17 @@ def test_the_ticks_of_a_short_run_are_apart_and_differ(last):
     assert all(re.fullmatch(r"[−-]?\d+(\.\d+)?[kM]?", label) for label in labels)
 
 
+def test_two_evaluations_close_together_have_two_ticks():
+    run = stored_run([1_000, 2_000], [-44, -43], dataset="digits", latent_dim=2)
+    (panel,) = panels_of(plots.lower_bound_figure([run]))
+    assert {"1k", "2k"} <= set(re.findall(r"<text[^>]*>([^<]+)</text>", panel.markup))
+
+
+def test_a_table_without_rows_says_so():
+    assert "no such runs here" in plots.contest_table([])._repr_html_()
+    assert "no such runs here" not in plots.contest_table(both_algorithms())._repr_html_()
+
+
 def test_the_text_form_of_a_figure_holds_the_ends_of_its_curves():
     figure = plots.lower_bound_figure(both_algorithms())
     assert repr(figure) == (
@@ -281,7 +292,7 @@ def test_a_time_in_words(seconds, words):
 @pytest.mark.parametrize(
     ("value", "signed", "text"),
     [(-0.04, True, "0.0"), (-0.04, False, "0.0"), (1.26, True, "+1.3"), (-2, False, "−2.0"),
-     (float("nan"), True, "–")],
+     (float("nan"), True, "–"), (-1.82e13, False, "−1.8e+13"), (-999_999, False, "−999999.0")],
 )  # fmt: skip
 def test_numbers_of_nats(value, signed, text):
     assert tables.nats(value, signed) == text

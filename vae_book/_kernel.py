@@ -1,6 +1,7 @@
 """A Jupyter kernel that runs the Python that starts it, and a way to stop all that were started."""
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -38,17 +39,18 @@ class ThisPythonKernelManager(AsyncKernelManager):
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
         if self.are_forked:
-            self.provisioner.launch_kernel = self._fork
+            local: Any = self.provisioner
+            local.launch_kernel = functools.partial(_fork, local)
         await super()._async_launch_kernel(kernel_cmd, **options)
 
-    async def _fork(self, command: list[str], **options: Any) -> Any:
-        """In the place of `LocalProvisioner.launch_kernel`, as it does."""
-        local = self.provisioner
-        local.cwd = str(options.get("cwd") or os.getcwd())
-        env = dict(options.get("env") or os.environ)
-        local.process = ForkedKernel(command[command.index("-f") :], local.cwd, env)
-        local.pid = local.pgid = local.process.pid
-        return local.connection_info
+
+async def _fork(local: Any, command: list[str], **options: Any) -> Any:
+    """In the place of `LocalProvisioner.launch_kernel`, as it does."""
+    local.cwd = str(options.get("cwd") or os.getcwd())
+    env = dict(options.get("env") or os.environ)
+    local.process = ForkedKernel(command[command.index("-f") :], local.cwd, env)
+    local.pid = local.pgid = local.process.pid
+    return local.connection_info
 
 
 def fork_kernels() -> None:

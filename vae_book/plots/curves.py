@@ -104,7 +104,9 @@ def _own_axes(axes, runs, columns):
     curves = [curve for curve in curves if len(curve[0])]
     if not curves:
         return
-    last = max(x[-1] for x, _ in curves)
+    first, last = min(x[0] for x, _ in curves), max(x[-1] for x, _ in curves)
+    if last < 10 * first:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     late = np.concatenate([y[x >= last / 20] for x, y in curves])
     if len(late) > 3 * len(curves):  # else the whole curve is short
         margin = 0.05 * (late.max() - late.min()) + 1e-3

@@ -13,6 +13,8 @@ from vae_book.plots.style import name_of, plain
 from vae_book.readings import choice_of, choice_words, is_but_for_choice
 from vae_core.data.registry import dataset_spec
 
+MOST_NATS = 1e6  # what is written out; runs that diverge go beyond
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -59,6 +61,9 @@ class Table:
     kind: str = ""  # a class for the page's style sheet
 
     def _repr_html_(self) -> str:
+        if not self.rows:
+            return f"<p>{escape(self.label)}: no such runs here.</p>"
+
         def cells(values, tag):
             align = ["left"] * self.n_text_columns + ["right"] * len(values)
             scope = ' scope="col"' if tag == "th" else ""
@@ -178,7 +183,8 @@ def nats(value: float, signed: bool = False, digits: int = 1) -> str:
     if not np.isfinite(value):
         return "–"
     value = round(value, digits) + 0.0  # -0.0 becomes 0.0
-    text = f"{value:+.{digits}f}" if signed and value else f"{value:.{digits}f}"
+    kind = f".{digits}f" if abs(value) < MOST_NATS else ".1e"
+    text = f"{value:+{kind}}" if signed and value else f"{value:{kind}}"
     return text.replace("-", "−")
 
 
