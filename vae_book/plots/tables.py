@@ -118,14 +118,13 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
 
     One row a choice that `runs` made, one column a number of latent variables: the mean distance
     to the paper's test curve over the first `until` samples, of the lowest seed, the nearest in
-    bold. The last column is the mean over sizes where all were tried; the last row takes each
-    size's nearest. None where no run is that long.
+    bold. Sizes whose printed curve begins later are left out. The last column is the mean where
+    all sizes were tried; the last row takes each size's nearest. None where no run is that long.
     """
     runs = [run for run in runs if run.curve["samples"][-1] >= until]
     mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
     mine = [run for run in mine if is_but_for_choice(run) and paper.fig2_of(run)]
     mine.sort(key=lambda run: run.config.seed, reverse=True)
-    sizes = paper.paper_latent_dims(dataset)
     distances: dict[tuple, dict[int, float]] = {}
     for run in mine:  # a lower seed overwrites a higher one
         of_choice = distances.setdefault(choice_of(run.config), {})
@@ -134,8 +133,10 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
         return None
     nearest = {
         size: min((of[size] for of in distances.values() if size in of), default=np.nan)
-        for size in sizes
+        for size in paper.paper_latent_dims(dataset)
     }
+    nearest = {size: value for size, value in nearest.items() if np.isfinite(value)}
+    sizes = list(nearest)
     rows = []
     for choice in sorted(distances):
         found = [distances[choice].get(size, np.nan) for size in sizes]
