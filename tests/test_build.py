@@ -1,11 +1,19 @@
-"""What the build does around Jupyter Book: order of execution, icons, the weight of a page."""
+"""What the build does around Jupyter Book: order of execution, icons, weights, mended pages."""
 
 import json
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
+from docutils import nodes
 
 from vae_book.build import check_site, execute, thin_icons
+from vae_book.plots import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book/_ext"))
+import book_pages  # noqa: E402
 
 
 def notebook(path, *tags):
@@ -83,3 +91,25 @@ def test_a_page_weighs_what_it_loads_once_and_without_the_explorers_weights(site
         <img src="data:image/png;base64,AAAA"><a href="_static/a.js">a</a>"""
     )
     assert check_site.weight(page) == page.stat().st_size + 1230
+
+
+def test_cells_of_results_are_named_without_javascript():
+    table = Table(["Data", "<i>N</i><sub>z</sub>"], [["MNIST &lt; all", "2"], ["Frey", "5"]], "x")
+    document = nodes.container("", nodes.raw("", table._repr_html_(), format="html"))
+    document += nodes.raw("", "<table><tr><td>another</td></tr></table>", format="html")
+    book_pages.name_cells(None, document, "page")
+    first, second = (BeautifulSoup(raw.astext(), "html.parser") for raw in document)
+    cells = [(cell["data-head"], cell.get_text()) for cell in first.find_all("td")]
+    assert cells == [("Data", "MNIST < all"), ("Nz", "2"), ("Data", "Frey"), ("Nz", "5")]
+    assert not second.td.attrs
+
+
+@pytest.mark.parametrize(
+    ("after", "bound"), [(". And", "."), ("), and", "),"), (" and", None), ("-th", None)]
+)
+def test_no_line_begins_with_the_full_stop_after_a_formula(after, bound):
+    formula = '<span class="math notranslate nohighlight">\\(a &lt; b\\)</span>'
+    context = {"body": f"<p>at {formula}{after}</p>"}
+    book_pages.bound_punctuation(None, "page", None, context, None)
+    found = BeautifulSoup(context["body"], "html.parser").select_one(".unbroken")
+    assert (found and found.get_text()) == (bound and f"\\(a < b\\){bound}")
