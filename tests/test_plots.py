@@ -343,6 +343,15 @@ def test_the_gaussian_fitted_to_codes_has_their_mean_and_covariance():
     torch.testing.assert_close(found, root, atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("shape", [(1, 3), (5, 1), (1, 1)])
+def test_few_codes_have_a_gaussian_too(shape):
+    codes = torch.arange(float(np.prod(shape))).reshape(shape)
+    mean, root = images.fitted_gaussian(codes)
+    assert torch.equal(mean, codes.mean(0)) and root.shape == (shape[1], shape[1])
+    spread = codes.var(0).sum() if len(codes) > 1 else 0.0
+    assert (root @ root.T).trace() == pytest.approx(float(spread), abs=1e-5)
+
+
 def test_samples_from_the_codes_are_the_decoders_at_draws_of_their_gaussian():
     model = VAE(30, 2, (8,), init_sd=1.0, generator=torch.Generator().manual_seed(1))
     run = SimpleNamespace(model=lambda: model)
