@@ -1,5 +1,5 @@
 /* What is too wide for its column is set smaller, within reason; what scrolls all the same can be
- * scrolled from the keyboard. */
+ * scrolled from the keyboard. A picture of pixels fills the window when it is pressed. */
 (() => {
   const SMALLEST = { "mjx-container[display]": 0.6, pre: 0.8 }; // of the usual size
   const SCROLLERS =
@@ -28,7 +28,30 @@
     document.querySelectorAll(SCROLLERS).forEach(mark);
   }
 
+  /* Escape or a press takes it away, and the focus goes back to where it was. */
+  function enlarge(picture) {
+    const dialog = document.createElement("dialog");
+    dialog.className = "vc-large";
+    dialog.setAttribute("aria-label", "Enlarged. Escape closes.");
+    dialog.append(picture.cloneNode());
+    dialog.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  function makePressable(picture) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "vc-enlarge", title: "Enlarge" });
+    picture.replaceWith(button);
+    button.append(picture);
+    button.addEventListener("click", () => enlarge(picture));
+  }
+
   const whenSet = () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(layOut);
+  document.addEventListener("DOMContentLoaded", () =>
+    document.querySelectorAll(".vc-figure img.vc-pixels").forEach(makePressable),
+  );
   window.addEventListener("load", whenSet);
   window.addEventListener("resize", layOut);
   document.addEventListener("toggle", layOut, true); // a drawer that opens was not laid out before
