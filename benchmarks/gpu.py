@@ -162,15 +162,17 @@ def warm_compiler(config: RunConfig) -> None:
     Trainer(config, load_data(config)).advance()
 
 
-def compile_all(configs: list[RunConfig]) -> None:
+def all_compile(configs: list[RunConfig]) -> bool:
     """Fills the compiler's cache side by side: in one process, runs compile one after another."""
     if not configs:
-        return
+        return True
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "2")  # of each of these processes
     with ProcessPoolExecutor(min(12, len(configs)), get_context("spawn")) as pool:
-        for compiled in [pool.submit(warm_compiler, config) for config in configs]:
-            if error := compiled.exception():
-                print(f"not compiled ahead: {error}", flush=True)
+        errors = [pool.submit(warm_compiler, config) for config in configs]
+        told = {str(error)[-300:] for future in errors if (error := future.exception())}
+    for error in told:
+        print(f"not compiled: {error}", flush=True)
+    return not told
 
 
 def data_of(config: RunConfig) -> tuple:
@@ -210,7 +212,8 @@ def sweep(given: argparse.Namespace) -> None:
     configs, found = configs_of(entries), {}
     data = {data_of(config): config for config in configs}
     data = {settings: load_data(config) for settings, config in data.items()}  # once each
-    compile_all([config for config in configs if config.compiles])
+    if not all_compile([config for config in configs if config.compiles]):
+        RunConfig.compiles = False  # captured as they are, steps are slower and the same
     with ThreadPoolExecutor(min(given.streams, len(configs))) as pool:
         futures = {
             config.key: pool.submit(trained, config, data[data_of(config)], given.out, deadline)
