@@ -364,6 +364,7 @@ def test_an_array_of_ones_own_is_read_as_it_is(tmp_path):
     )
     ds = load_dataset(name)
     assert ds.name == "my_bars" and ds.image_shape == (3, 4) and ds.levels == 1
+    assert ds.data_dim == ds.train.shape[1] == 12
     assert np.array_equal(ds.train.numpy(), bars(9)) and np.array_equal(ds.test, bars(4, 1))
     assert ds.train_labels.tolist() == list(range(9)) and ds.test_labels is None
     assert len(load_dataset(name, n_train=5).train) == 5
