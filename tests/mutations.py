@@ -71,8 +71,7 @@ SURVIVORS = {  # a mutant's name -> why it may live; it counts as alive and is n
     "marginal_likelihood/chains: 1000 -> 2001": "more candidates find the same modes",
     "marginal_likelihood/importance.fitted_proposal: 40 -> 81": "a longer chain fits as well",
     "marginal_likelihood/importance.fitted_proposal: 5 -> 11": "longer moves fit as well",
-    "hmc: 1000.0 -> 2001.0": "a divergence is named so from any absurd error on",
-    "hmc.reasonable_step_size: 10 -> 21": "a first guess of the step, which is then tuned",
+    "runs/trainer.Trainer._log_marginal: False -> True": "a bar more, after two seconds",
     "runs/store.read_metrics: 2 -> 5": "which line of the caller a warning names",
 }
 SWAPS = {

@@ -179,6 +179,7 @@ def test_digits_are_those_of_scikit_learn_with_their_labels():
         assert [labelled[tuple(x)] for x in pixels.tolist()] == labels.tolist()
     rows = torch.cat([ds.train, ds.test]) * 16
     assert sorted(rows.tolist()) == sorted(load_digits().data.tolist())
+    assert ds.valid.shape == (0, 64)
 
 
 def test_fewer_training_images_are_the_first_and_leave_the_test_set():
