@@ -1,7 +1,7 @@
 # make book               the whole book, from PARAMS=book/params/paper.yaml, to _build/html/index.html
 # make test               lint, tests, every notebook (nbval and papermill), a strict build, the built site
 # make verify             committed runs against the code: their first rows, and their weights
-# make executions         notebooks with unusual parameters: some 70, minutes on two cores
+# make executions         notebooks with unusual parameters: some 110, minutes on two cores
 # make refresh            executes the notebooks in place with their defaults, as they are committed
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
 # make bench              comparisons with other libraries, ten minutes or so, to benchmarks/results

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from vae_core.data import Dataset
 from vae_core.data._torchvision import datasets
-from vae_core.runs.trainer import VALUE_EVERY
+from vae_core.runs.steps import VALUE_EVERY
 
 BATCH, HIDDEN = 100, 500
 

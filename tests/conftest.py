@@ -15,6 +15,14 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session")
+def forked_kernels():
+    """Notebooks are executed in forks of one process, which spares each of them the imports."""
+    from vae_book._kernel import fork_kernels
+
+    fork_kernels()
+
+
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
     """No test reads or writes the user's own store of runs."""

@@ -33,7 +33,8 @@ n_samples = 100
 step_size = 0.1
 pixels = False
 title = "a"
-settings = {}
+settings = {}  # of RunConfig, but not likelihood
+shown = [0]  # which of the pictures, 0 to 19
 """
 
 
@@ -228,6 +229,12 @@ EXECUTE = {
     "settings={n_mc: 0}": "n_mc=0",
     "settings={estimator: [sgvb_a]}": "estimator=",
     "settings={prior_sd: '1'}": "prior_sd='1'",
+    "settings={likelihood: gaussian}": "likelihood is the notebook's own, leave it out",
+    "shown=20": "shown=[20] is not 0 to 19",
+    "shown=3,-1": "shown=[3, -1] is not 0 to 19",
+    "latent_dims=2,2": "latent_dims=[2, 2] names 2 twice",
+    "datasets=digits,digits": "names 'digits' twice",
+    "seeds=1,0,1": "seeds=[1, 0, 1] names 1 twice",
 }
 
 

@@ -255,3 +255,13 @@ def test_results_are_printed_as_sentences(path):
         if output.output_type == "stream"
     ]
     assert re.findall(r"\b(?:True|False|NOT)\b", "\n".join(printed)) == []
+
+
+@pytest.mark.parametrize("name", ["VAE_CORE_DATA", "VAE_CORE_REFERENCE", "VAE_CORE_CACHE"])
+def test_another_store_is_another_book(name, monkeypatch, tmp_path):
+    from vae_book.build.fingerprint import fingerprint
+
+    monkeypatch.setenv(name, "here")
+    here = fingerprint([], tmp_path)
+    monkeypatch.setenv(name, "elsewhere")
+    assert fingerprint([], tmp_path) != here

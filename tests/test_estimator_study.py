@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_book.plots import estimator, paper
+import vae_core as vc
+from vae_book.plots import estimator, marginal, paper
+from vae_book.plots.curves import truths_of
+from vae_book.verdicts.figure3 import figure3_runs
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 
@@ -60,3 +63,15 @@ def test_a_run_that_is_not_stored_is_left_out(tmp_path):
     path = tmp_path / "study.json"
     path.write_text(json.dumps({"no-such-run": []}))
     assert estimator.load(path) == []
+
+
+def test_the_front_page_tells_how_far_the_estimates_of_1000_images_fall_short():
+    """Two to three nats: what its card says of AEVB and Monte Carlo EM."""
+    runs = figure3_runs(vc.all_runs())
+    short = [
+        truth - marginal.end_of(runs[1_000, algorithm], split)[2]
+        for algorithm in ("aevb", "mcem")
+        for split, truth in truths_of(runs[1_000, algorithm]).items()
+    ]
+    assert len(short) == 4
+    assert 1.5 < min(short) and max(short) < 3.5

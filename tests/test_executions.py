@@ -16,8 +16,9 @@ import nbformat
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from execution_rows import ROWS, Row
+from execution_rows import OWN, ROWS, Row
 
+from vae_book._kernel import fork_kernels
 from vae_book.notebooks import execute, find_notebook
 from vae_core.runs import all_runs
 
@@ -27,19 +28,19 @@ FONT, CHARACTER = 6.8, 0.62  # points; the width of a digit of DejaVu Sans, in t
 WITH_PAPER = ("fig2_lower_bound", "index")  # figures beside the paper's curves at their defaults
 
 
-def own_data(folder: Path) -> Path:
-    """A data set of one's own: 80 pictures of 3 x 4 pixels and twelve to test on."""
-    x = np.random.default_rng(0).random((92, 12), dtype=np.float32) ** 2
-    np.savez(folder / "own.npz", train=x[:80], test=x[80:], image_shape=(3, 4))
-    return folder / "own.npz"
+def own_data(folder: Path, name: str) -> str:
+    """A data set's name or, of one of one's own, the path of its file."""
+    if name not in OWN:
+        return name
+    np.savez(folder / name, **OWN[name])
+    return str(folder / name)
 
 
 def executed(row: Row, folder: Path) -> nbformat.NotebookNode:
     """The executed notebook of a row; stores are those of the environment."""
-    own = str(own_data(folder))
     values = row.values | {}
     if "datasets" in values:
-        values["datasets"] = [own if d == "own.npz" else d for d in values["datasets"]]
+        values["datasets"] = [own_data(folder, name) for name in values["datasets"]]
     params = None if row.from_book else SMOKE
     out = folder / f"{row.name}.ipynb"
     execute(find_notebook(row.notebook), out, values, params_file=params, progress=False)
@@ -156,6 +157,7 @@ def parameter(row: Row):
     return pytest.param(row, id=row.name, marks=[MARKS[row.is_quick], *needs])
 
 
+@pytest.mark.usefixtures("forked_kernels")
 @pytest.mark.parametrize("row", map(parameter, ROWS))
 def test_execution(row, own_store, tmp_path, monkeypatch):
     if not row.from_book:
@@ -181,6 +183,7 @@ def test_what_is_pinned_is_executed():
 
 def pin(part: str) -> None:
     """Writes what the executions print whose name has this part."""
+    fork_kernels()
     pinned = json.loads(FILE.read_text())
     for row in (row for row in ROWS if part in row.name and may_be_pinned(row)):
         with tempfile.TemporaryDirectory() as folder:

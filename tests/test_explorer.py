@@ -7,6 +7,7 @@ import itertools
 import math
 import shutil
 from importlib.resources import files
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,6 +63,8 @@ def site(run, tmp_path_factory):
     for name in ("digits", "mnist"):
         (folder / f"{name}.html").write_text(page(name))
     (folder / "plain.html").write_text(page("digits", with_encoder=False))
+    one = '<div class="latent-explorer" data-model="digits"></div>'
+    (folder / "two.html").write_text(page("digits").replace(one, one * 2))
     return folder
 
 
@@ -80,6 +83,16 @@ def test_examples_are_the_first_image_of_each_class_then_the_second():
     rows = explorer.example_rows(digits)
     assert digits.test_labels[rows].tolist() == [*range(10), *range(10)]
     assert rows[10] > rows[0]
+
+
+@pytest.mark.parametrize(
+    "labels, rows",
+    [(None, [0, 1, 2, 3, 4]), ([7, 7, 2, 7, 2], [2, 0, 4, 1, 3]), ([1] * 5, [0, 1, 2, 3, 4])],
+)
+def test_a_small_test_set_has_all_its_rows_as_examples(labels, rows):
+    labels = None if labels is None else torch.tensor(labels)
+    data = SimpleNamespace(test_bytes=torch.zeros(5, 4), test_labels=labels)
+    assert explorer.example_rows(data) == rows
 
 
 def test_only_a_model_with_two_latents_is_exported(tmp_path):
@@ -277,13 +290,14 @@ def open_page(browser, site):
     """Opens a page from disk, on a phone; an error in it, or a request, fails the test."""
     tabs, errors = [], []
 
-    def opened(name, **options):
+    def opened(name, before="", **options):
         tab = browser.new_page(viewport={"width": 375, "height": 700}, has_touch=True, **options)
         tabs.append(tab)
         tab.set_default_timeout(120_000)  # a busy machine is not an error of the page
         tab.on("pageerror", lambda error: errors.append(str(error)))
         local = ("file:", "blob:")
         tab.on("request", lambda r: r.url.startswith(local) or errors.append(r.url))
+        tab.add_init_script(before)
         tab.goto((site / f"{name}.html").as_uri())
         tab.wait_for_selector("[data-first-frame]")
         return tab
@@ -450,6 +464,19 @@ def test_without_its_encoder_an_explorer_only_decodes(open_page, site):
     tab = open_page("plain")
     assert at(tab) == pytest.approx(first_code(site), abs=1e-3)
     assert tab.locator(".le-encoding").count() == 0 and tab.locator(".le-pad").count() == 0
+
+
+def test_the_first_of_two_is_drawn_before_the_second_is_built(open_page):
+    watch = """window.told = [];
+        new MutationObserver((changes) => changes.forEach(({ target, attributeName }) => {
+            const roots = [...document.querySelectorAll(".latent-explorer")];
+            if (roots.includes(target)) told.push(`${roots.indexOf(target)} ${attributeName}`);
+        })).observe(document, { subtree: true, attributes: true });"""
+    tab = open_page("two", before=watch)
+    tab.wait_for_function("document.querySelectorAll('[data-first-frame]').length === 2")
+    built, drawn_at = "class", "data-first-frame"
+    wanted = [f"{i} {what}" for i in (0, 1) for what in (built, drawn_at)]
+    assert tab.evaluate("[...new Set(told)]") == wanted
 
 
 @torch.no_grad()

@@ -20,9 +20,10 @@ from vae_core.runs.trainer import COLUMNS, build_model
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Film</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="film.css">
-<body style="margin:1rem"><main><h1>Film</h1><div class="film-strip"></div>
+<body style="margin:1rem"><main><h1>Film</h1>
+<div class="film-strip" data-frames="film_mnist.js"></div>
 <div class="tag_film-still">still</div></main>
-<script src="film_mnist.js"></script><script src="film.js"></script></body></html>"""
+<script src="film.js"></script></body></html>"""
 HALF_A_LEVEL = 0.5 / film.LEVELS + 0.5 / 255
 FILM = "document.querySelector('.film-strip').film"
 
@@ -107,6 +108,16 @@ def test_the_still_strip_shows_six_frames_from_the_first_to_the_last():
     for panel, frame in [(figure.panels[0], frames[0]), (figure.panels[-1], frames[-1])]:
         assert f"{frame.samples:,} samples" in panel.title
         assert f"{frame.bounds['test']:.1f}".replace("-", "−") in panel.title
+
+
+def test_the_still_strip_shows_every_second_picture_of_a_frame():
+    picture = film.read()[-1].picture
+    tile = picture.shape[0] // film.GRID
+    thinned = film.every_second(picture)
+    assert thinned.shape == (picture.shape[0] // 2, picture.shape[1] // 2)
+    for row, column in [(0, 0), (3, 5), (7, 2)]:
+        at = [slice(tile * k, tile * (k + 1)) for k in (row, column, 2 * row, 2 * column)]
+        assert np.array_equal(thinned[at[0], at[1]], picture[at[2], at[3]])
 
 
 # ---- the instrument ----

@@ -120,6 +120,20 @@ def test_every_curve_of_ours_is_a_stored_run(name):
         assert any(np.abs(v - curve["values"]).max() <= 6e-4 for v in stored[key])
 
 
+def test_every_truth_is_the_quadrature_of_a_stored_model():
+    metric = "log_marginal/{}/quadrature/1000/tolerance=0.002"
+    stored = {
+        (run.config.algorithm, split, round(run.metrics[metric.format(split)]["mean"], 3))
+        for run in vc.all_runs()
+        for split in ("train", "test")
+        if metric.format(split) in run.metrics
+    }
+    truths = [t for panel in data_of(committed(FIGURES[1]))["panels"] for t in panel["truths"]]
+    assert len(truths) >= 4
+    assert {(t["algorithm"], t["split"], t["value"]) for t in truths} <= stored
+    assert not any(panel["truths"] for panel in data_of(committed(FIGURES[0]))["panels"])
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_curve_of_the_papers_is_that_of_its_drawing(name):
     for panel in data_of(committed(name))["panels"]:

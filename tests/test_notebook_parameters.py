@@ -7,7 +7,7 @@ import pytest
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 
-pytestmark = pytest.mark.notebooks
+pytestmark = [pytest.mark.notebooks, pytest.mark.usefixtures("forked_kernels")]
 
 TINY = {"datasets": ["digits"], "n_samples": 1_500, "hidden": [8]}
 CASES = {

@@ -7,6 +7,7 @@ import sys
 import time
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -14,9 +15,11 @@ from vae_book.notebooks import (
     NotebookFailed,
     ParameterError,
     check_params,
+    check_values,
     declared_parameters,
     execute,
     load_params,
+    output_name,
     parameters_for,
 )
 
@@ -242,6 +245,24 @@ def test_a_failing_cell_is_named_and_leaves_the_output_alone(tmp_path):
     assert "Traceback" in (tmp_path / "out.failed.ipynb").read_text()
 
 
+def test_the_path_of_a_data_set_is_as_seen_from_here(notebook, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("own.npz", train=np.zeros((3, 4), np.uint8), test=np.zeros((2, 4), np.uint8))
+    values = check_values(notebook, {"datasets": ["own.npz", "digits"]})
+    assert values == {"datasets": [str(tmp_path / "own.npz"), "digits"]}
+    assert output_name(notebook, values) == "fig-datasets=own.npz,digits.ipynb"
+
+
+def test_an_execution_tells_its_values_below_the_title(notebook, tmp_path):
+    values = {"latent_dims": [3], "label": "run"}
+    once = execute(notebook, tmp_path / "once.ipynb", values, progress=False)
+    told = nbformat.read(once, as_version=4).cells[1]
+    assert told.cell_type == "markdown" and "`latent_dims = [3]`" in told.source
+    assert "label" not in told.source  # it has its default
+    again = execute(once, tmp_path / "again.ipynb", progress=False)
+    assert "Executed with" not in again.read_text()
+
+
 def test_a_killed_kernel_is_an_error(tmp_path):
     notebook = write(tmp_path / "a.ipynb", "import os; os._exit(9)")
     with pytest.raises(NotebookFailed, match="a.ipynb: Kernel died"):
@@ -269,6 +290,37 @@ def test_another_registered_kernel_of_that_name_is_not_used(tmp_path):
     assert done.returncode == 0, done.stderr
     assert printed(tmp_path / "a-executed.ipynb") == "42\n"
     assert "Executing" in done.stderr and "3/3" in done.stderr  # the progress bar
+
+
+FORKED = """
+import os
+from vae_book import _forked, _kernel
+from vae_book.notebooks import NotebookFailed, execute
+_forked.IMPORTED = ["wave"]
+_kernel.fork_kernels()
+os.environ["COLOUR"] = "red"
+execute("book/a.ipynb", "a-out.ipynb", progress=False)
+os.environ["COLOUR"] = "blue"
+execute("book/a.ipynb", "b-out.ipynb", progress=False)
+try:
+    execute("c.ipynb", progress=False)
+except NotebookFailed as error:
+    print(str(error).splitlines()[0])
+"""
+
+
+def test_a_forked_kernel_has_its_own_group_folder_and_environment_and_may_die(tmp_path):
+    tells = "import os, sys; print(os.getpgrp() == os.getpid(), os.environ['COLOUR'], os.getcwd())"
+    (tmp_path / "book").mkdir()
+    write(tmp_path / "book/a.ipynb", tells, "print('wave' in sys.modules)")
+    write(tmp_path / "c.ipynb", "import os; os._exit(9)")
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.endswith("c.ipynb: Kernel died\n"), done
+    for name, colour in [("a", "red"), ("b", "blue")]:
+        told = printed(tmp_path / f"{name}-out.ipynb")
+        assert told == f"True {colour} {tmp_path / 'book'}\nTrue\n"
 
 
 # Interruption
@@ -308,6 +360,25 @@ def test_an_interrupted_execution_ends_with_its_kernel_and_writes_nothing(tmp_pa
     status, output, _ = interrupted(script, tmp_path)
     assert status == 130 and output.strip().startswith("Interrupted") and "\n" not in output.strip()
     assert sorted(os.listdir(tmp_path)) == ["a.ipynb", "started"]
+
+
+def test_a_forked_kernel_ends_with_whoever_started_it(tmp_path):
+    write(tmp_path / "a.ipynb", WAITS)
+    script = """
+from vae_book import _forked, _kernel
+from vae_book.notebooks import execute
+_forked.IMPORTED = []
+_kernel.fork_kernels()
+execute("a.ipynb", progress=False)
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
+    started = tmp_path / "started"
+    while process.poll() is None and not (started.exists() and started.read_text()):
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    while os.path.exists(f"/proc/{started.read_text().strip()}"):
+        time.sleep(0.1)
 
 
 def test_an_interrupted_build_executes_no_notebook_that_waits(tmp_path):

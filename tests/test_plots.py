@@ -200,6 +200,17 @@ def test_the_ticks_of_a_short_run_are_apart_and_differ(last):
     assert all(re.fullmatch(r"[−-]?\d+(\.\d+)?[kM]?", label) for label in labels)
 
 
+def test_two_evaluations_close_together_have_two_ticks():
+    run = stored_run([1_000, 2_000], [-44, -43], dataset="digits", latent_dim=2)
+    (panel,) = panels_of(plots.lower_bound_figure([run]))
+    assert {"1k", "2k"} <= set(re.findall(r"<text[^>]*>([^<]+)</text>", panel.markup))
+
+
+def test_a_table_without_rows_says_so():
+    assert "no such runs here" in plots.contest_table([])._repr_html_()
+    assert "no such runs here" not in plots.contest_table(both_algorithms())._repr_html_()
+
+
 def test_the_text_form_of_a_figure_holds_the_ends_of_its_curves():
     figure = plots.lower_bound_figure(both_algorithms())
     assert repr(figure) == (
@@ -218,6 +229,12 @@ def test_a_row_for_each_data_set_and_a_panel_for_each_size():
     runs = both_algorithms(5) + both_algorithms(10) + both_algorithms(5, "freyface")
     titles = [style.plain(panel.title) for panel in panels_of(plots.lower_bound_figure(runs))]
     assert titles == ["MNIST, Nz = 5", "MNIST, Nz = 10", "Frey Face, Nz = 5"]
+
+
+@pytest.mark.parametrize("n_sizes, n_columns", [(1, 1), (4, 4), (5, 5), (6, 3), (12, 4), (13, 5)])
+def test_more_panels_than_a_page_is_wide_for_break_over_rows(n_sizes, n_columns):
+    runs = [run for dim in range(1, n_sizes + 1) for run in both_algorithms(dim)]
+    assert plots.lower_bound_figure(runs).columns == n_columns
 
 
 def test_every_panel_is_well_formed_and_says_in_words_what_it_shows():
@@ -275,7 +292,7 @@ def test_a_time_in_words(seconds, words):
 @pytest.mark.parametrize(
     ("value", "signed", "text"),
     [(-0.04, True, "0.0"), (-0.04, False, "0.0"), (1.26, True, "+1.3"), (-2, False, "−2.0"),
-     (float("nan"), True, "–")],
+     (float("nan"), True, "–"), (-1.82e13, False, "−1.8e+13"), (-999_999, False, "−999999.0")],
 )  # fmt: skip
 def test_numbers_of_nats(value, signed, text):
     assert tables.nats(value, signed) == text
@@ -324,6 +341,15 @@ def test_the_gaussian_fitted_to_codes_has_their_mean_and_covariance():
     mean, found = images.fitted_gaussian(codes)
     torch.testing.assert_close(mean, torch.tensor([3.0, -1.0]), atol=0.02, rtol=0)
     torch.testing.assert_close(found, root, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (5, 1), (1, 1)])
+def test_few_codes_have_a_gaussian_too(shape):
+    codes = torch.arange(float(np.prod(shape))).reshape(shape)
+    mean, root = images.fitted_gaussian(codes)
+    assert torch.equal(mean, codes.mean(0)) and root.shape == (shape[1], shape[1])
+    spread = codes.var(0).sum() if len(codes) > 1 else 0.0
+    assert (root @ root.T).trace() == pytest.approx(float(spread), abs=1e-5)
 
 
 def test_samples_from_the_codes_are_the_decoders_at_draws_of_their_gaussian():

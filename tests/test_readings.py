@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vae_book import readings
+from vae_book import plots, readings
+from vae_book.plots import style
 from vae_core.algorithms import ALGORITHMS
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
@@ -113,3 +114,23 @@ def test_stored_seeds_at_their_full_length_or_one_length_for_all(empty_store, mo
     assert lengths(seeds=[2]) == lengths(settings={"step_size": 0.05}) == []
     with pytest.raises(LookupError, match="not stored"):
         lengths(seeds=[2], n_samples=500)
+
+
+def test_one_choice_for_all_sizes_is_set_beside_one_for_each():
+    def run(latent_dim, step, offset):
+        settings = {"step_size": step, "adagrad_warmup": 0, "n_samples": 1_000_000}
+        config = readings.config_of("freyface", "aevb", latent_dim, settings=settings)
+        samples = np.geomspace(1e5, 1e6, 30)
+        bound = plots.fig2_curve("freyface", latent_dim, "aevb", "test").at(samples) + offset
+        return Run(Path(config.key), config, {"samples": samples, "test_bound": bound})
+
+    offsets = {0.01: {2: 1, 5: 3, 10: 2, 20: 2}, 0.02: {2: 5, 5: 1}}
+    runs = [run(dim, step, off) for step, of in offsets.items() for dim, off in of.items()]
+    table = plots.choice_table(runs, "aevb", "freyface")
+    assert [list(map(style.plain, row[3:])) for row in table.rows] == [
+        ["1.0", "3.0", "2.0", "2.0", "2.0"],
+        ["5.0", "1.0", "–", "–", "–"],
+        ["1.0", "1.0", "2.0", "2.0", "1.5"],
+    ]
+    assert table.rows[1][4] == "<strong>1.0</strong>"
+    assert plots.choice_table(runs, "wake_sleep", "freyface") is None

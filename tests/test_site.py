@@ -122,6 +122,9 @@ CUT_OFF = """() => {
     }
     return out;
 }"""
+# Font Awesome draws a question mark for an icon that it does not know; an `i` is one not yet drawn
+WITHOUT_ICON = """() => [...document.querySelectorAll("svg:has(> .missing), i[class*='fa-']")]
+    .map((icon) => icon.outerHTML.slice(0, 80))"""
 OPEN_DRAWERS = "document.querySelectorAll('details').forEach((d) => (d.open = true))"
 NEXT_FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))"
 
@@ -139,13 +142,13 @@ def cut_off(visit, width):
     return narrow + found["lost"] + (found["scrolled"] if width >= 960 else [])
 
 
-WIDTHS = [375, 768, 992, 1199, 1280, 1920]
+WIDTHS = [375, 768, 992, 1100, 1199, 1280, 1920]
 LOCAL = ("file:", "data:", "blob:")
 
 
 @pytest.mark.parametrize("page", SHOWN)
 def test_page_is_quiet_accessible_and_whole_at_every_width(browser, axe, page):
-    """One visit: no errors, nothing from another host, axe-core in both schemes, six widths."""
+    """One visit: no errors, nothing from another host, axe-core in both schemes, seven widths."""
     visit = Visit(browser, page)
     visit.tab.evaluate(axe)
     wrong = {
@@ -154,6 +157,7 @@ def test_page_is_quiet_accessible_and_whole_at_every_width(browser, axe, page):
     }
     visit.tab.emulate_media(color_scheme="light")
     wrong |= {f"{width} pixels": cut_off(visit, width) for width in WIDTHS}
+    wrong["icons"] = visit.tab.evaluate(WITHOUT_ICON)
     visit.tab.close()
     wrong["errors"] = visit.errors
     wrong["other hosts"] = [url for url in visit.requests if not url.startswith(LOCAL)]

@@ -78,6 +78,20 @@ def test_nothing_is_judged_beyond_the_printed_axis_of_frey_face():
     assert row_of(runs, "Frey Face, AEVB").samples == (1e8,)
 
 
+def test_long_runs_are_judged_at_the_end_of_the_axis_and_the_others_are_missing():
+    start = "Frey Face after 10⁸ samples"
+    assert row_of(all_of_figure2(), start).outcome == "no runs yet"
+    long = [
+        run_at(offset, dataset="freyface", latent_dim=dim, n_samples=100_000_000)
+        for dim, offset in ((10, 0.0), (20, -100.0))
+    ]
+    runs = [*all_of_figure2(), *long]
+    row = row_of(runs, start)
+    assert (row.held, row.samples) == ("1 of 2 curves (6 more without a run)", (1e8,))
+    assert row.difference == "50.0 nats off, 50.0 below on average"
+    assert row_of(runs, "Frey Face, AEVB").samples == (1e7,)  # where all of them reach
+
+
 def test_misses_of_opposite_sign_do_not_cancel():
     assert miss([2.0, -1.0]) == "1.5 nats off, 0.5 above on average"
 
@@ -225,6 +239,20 @@ def test_the_ends_of_figure_3(offset, close, ordered):
     assert row_of(runs, "1,000 points: the end").held == close
     assert row_of(runs, "50,000 points: the end").held == close
     assert row_of(runs, "The order of the three").held == ordered
+
+
+def test_the_order_by_quadrature_is_that_of_the_models():
+    """The paper's order but for Monte Carlo EM, which is last on the test images of 1,000."""
+    start = "The same order of the finished models"
+    runs = all_of_figure3()
+    assert row_of(runs, start).outcome == "no runs yet"
+    name = "log_marginal/{}/quadrature/1000/tolerance=0.002"
+    for run in runs[:3]:
+        true = {s: float(run.curve[f"{s}_log_marginal"][-1]) for s in ("train", "test")}
+        true["test"] -= 10.0 * (run.config.algorithm == "mcem")
+        run.metrics.update({name.format(s): {"mean": value} for s, value in true.items()})
+    row = row_of(runs, start)
+    assert row.held == "4 of 6 pairs of curves (6 more without a run)"
 
 
 def test_the_variance_of_the_bound_is_judged_by_its_largest():

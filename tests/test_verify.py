@@ -214,6 +214,20 @@ def test_on_another_processor_more_is_allowed(forged):
     assert found.ok and found.allowed == pytest.approx(0.005 * 33.7, rel=0.05)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_without_its_gpu_a_run_is_held_to_its_record_and_its_weights(shift, forged, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    edit(forged, lambda stored: stored["config"].update(device="cuda"))
+    folder = forged.rename(forged.with_name(RunConfig(**SETTINGS, device="cuda").key))
+    tensors = load_file(folder / "model.safetensors")
+    tensors["decoder.2.bias"] += shift
+    save_file(tensors, folder / "model.safetensors")
+    found = verify(Run.load(folder), progress=False)
+    assert found.ok == (shift == 0) and found.n_rows == 0
+    if found.ok:
+        assert "without the GPU" in str(found)
+
+
 def test_many_are_verified_side_by_side_and_a_broken_one_is_told(forged):
     broken = forged.parent / "broken"
     broken.mkdir()

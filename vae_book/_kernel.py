@@ -1,6 +1,9 @@
 """A Jupyter kernel that runs the Python that starts it, and a way to stop all that were started."""
 
 import contextlib
+import functools
+import multiprocessing
+import os
 import signal
 import time
 import weakref
@@ -12,6 +15,8 @@ from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 
+from vae_book._forked import ForkedKernel
+
 GRACE = 10.0  # seconds in which a cell may store a checkpoint before its kernel is killed
 _managers: weakref.WeakSet["ThisPythonKernelManager"] = weakref.WeakSet()
 
@@ -22,6 +27,8 @@ class ThisPythonKernelManager(AsyncKernelManager):
     A kernel registered under that name may belong to another environment, one without vae_core.
     """
 
+    are_forked = False  # set for all kernels by `fork_kernels`
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _managers.add(self)
@@ -29,6 +36,27 @@ class ThisPythonKernelManager(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         return KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]))
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+        if self.are_forked:
+            local: Any = self.provisioner
+            local.launch_kernel = functools.partial(_fork, local)
+        await super()._async_launch_kernel(kernel_cmd, **options)
+
+
+async def _fork(local: Any, command: list[str], **options: Any) -> Any:
+    """In the place of `LocalProvisioner.launch_kernel`, as it does."""
+    local.cwd = str(options.get("cwd") or os.getcwd())
+    env = dict(options.get("env") or os.environ)
+    local.process = ForkedKernel(command[command.index("-f") :], local.cwd, env)
+    local.pid = local.pgid = local.process.pid
+    return local.connection_info
+
+
+def fork_kernels() -> None:
+    """From here on a kernel costs this process no imports; where there is no fork, all stays."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        ThisPythonKernelManager.are_forked = True
 
 
 def stop(tasks: Collection[Future]) -> None:

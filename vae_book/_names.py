@@ -51,7 +51,10 @@ def _plain(value: Any) -> str:
         return "_".join(f"{key}={_plain(v)}" for key, v in value.items()) or "none"
     if isinstance(value, list):
         return ",".join(map(_plain, value)) or "none"
-    return re.sub(r"[^A-Za-z0-9.+_-]+", "_", str(value))
+    text = str(value)
+    if text.endswith(".npz"):  # a data set by its name, wherever it lies
+        text = Path(text).name
+    return re.sub(r"[^A-Za-z0-9.+_-]+", "_", text)
 
 
 def is_named(notebook: Path, key: str) -> bool:

@@ -4,9 +4,14 @@ A notebook declares its parameters by assignments in its one cell tagged `parame
 a parameter is its annotation or, without one, the type of its default, which is a literal; nothing
 of a notebook is evaluated. A value must also be like its default in sign and in emptiness: what is
 positive stays positive, and only a list that is empty by default ("those of the paper") may be.
+The comment behind an assignment is for readers and binds as well: "0 to 19" are the limits of a
+number, "but not latent_dim" a key that a mapping must not have.
 """
 
 import ast
+import io
+import re
+import tokenize
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,6 +21,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from vae_book.params import ParameterError, nearest, parse_yaml, shown
 
+LIMITS = re.compile(r"\b([\d,]+) to ([\d,]+)\b")
+OWN_FIELDS = re.compile(r"\bbut not ([\w, ]+)")
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "dict": dict}
 _TYPES |= dict.fromkeys(("list", "tuple", "Sequence", "Iterable"), list)
@@ -27,6 +34,7 @@ class Parameter(NamedTuple):
     name: str
     default: str
     type: str
+    comment: str = ""
 
     @property
     def value(self) -> Any:
@@ -55,7 +63,18 @@ class Parameter(NamedTuple):
             raise ParameterError(f"{where} is empty; name at least one (default {self.default})")
         if min(_numbers(self.value), default=0) > 0 and any(n <= 0 for n in _numbers(value)):
             raise ParameterError(f"{where} must be above 0 (default {self.default})")
+        self._check_limits(value, where)
         return value
+
+    def _check_limits(self, value: Any, where: str) -> None:
+        """Refuses what the comment rules out."""
+        if limits := LIMITS.search(self.comment):
+            low, high = (int(limit.replace(",", "")) for limit in limits.groups())
+            if not all(low <= number <= high for number in _numbers(value)):
+                raise ParameterError(f"{where} is not {limits[0]} (default {self.default})")
+        for name in re.findall(r"\w+", "".join(OWN_FIELDS.findall(self.comment))):
+            if isinstance(value, dict) and name in value:
+                raise ParameterError(f"{where}: {name} is the notebook's own, leave it out")
 
 
 def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
@@ -67,9 +86,14 @@ def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
     for cell in _cells(notebook):
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
             try:
-                body = ast.parse(cell.source).body
-                return {p.name: p for p in map(_parameter, body) if p is not None}
-            except (SyntaxError, ParameterError) as error:
+                comments = _comments(cell.source)
+                found = [
+                    parameter._replace(comment=comments.get(statement.end_lineno, ""))
+                    for statement in ast.parse(cell.source).body
+                    if (parameter := _parameter(statement)) is not None
+                ]
+                return {parameter.name: parameter for parameter in found}
+            except (SyntaxError, tokenize.TokenError, ParameterError) as error:
                 raise ParameterError(f"{notebook}: the cell tagged `parameters`: {error}") from None
     return {}
 
@@ -97,6 +121,12 @@ def _cells(notebook: str | Path) -> list[nbformat.NotebookNode]:
     except (OSError, ValueError, TypeError, AttributeError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ParameterError(f"{notebook} cannot be read as a notebook: {reason}") from None
+
+
+def _comments(source: str) -> dict[int | None, str]:
+    """The comments of a cell by their lines."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
 
 
 def _parameter(statement: ast.stmt) -> Parameter | None:

@@ -10,6 +10,7 @@ not lie; it also gives the figures their test images where the data set itself i
 import base64
 import json
 import math
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -122,13 +123,15 @@ def read(path: Path) -> dict:
 def example_rows(data, n: int = N_EXAMPLES) -> list[int]:
     """Rows of the test set to show: the first of each class, then the second, and so on.
 
-    Without labels the rows are evenly spread over the test set.
+    Without labels the rows are evenly spread over the test set. A smaller set has all its rows.
     """
+    n = min(n, len(data.test_bytes))
     if data.test_labels is None:
         return [i * len(data.test_bytes) // n for i in range(n)]
     classes = data.test_labels.unique().tolist()
     rows = [(data.test_labels == label).nonzero().flatten().tolist() for label in classes]
-    return [rows[i % len(classes)][i // len(classes)] for i in range(n)]
+    in_turn = (row for turn in zip_longest(*rows) for row in turn if row is not None)
+    return list(islice(in_turn, n))
 
 
 def example_images(dataset: str) -> Tensor:

@@ -26,6 +26,7 @@ from vae_book.params import (
     one_line,
     parse_pair,
     parse_yaml,
+    shown,
 )
 from vae_book.planned import check_device, planned_runs
 
@@ -67,16 +68,26 @@ def parameters_for(notebook: str | Path, params: Params) -> dict[str, Any]:
 def check_values(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with tuples as lists, once the notebook declares them and its runs can be trained.
 
+    The path of a data set is as seen from here; what is returned has it whole, since a kernel works
+    in the folder of its notebook.
+
     Raises:
         ParameterError: names the notebook, the parameter, the value and what would be right.
     """
     values = check_types(notebook, values)
+    if "datasets" in values:
+        values["datasets"] = list(map(_whole, values["datasets"]))
     try:
         for config in planned_runs(declared_parameters(notebook).values(), values):
             check_device(config)
     except ValueError as error:
         raise ParameterError(f"{notebook}: {one_line(error)}") from None
     return values
+
+
+def _whole(dataset: str) -> str:
+    """The name of a data set, or the whole path of one's own."""
+    return str(Path(dataset).expanduser().resolve()) if dataset.endswith(".npz") else dataset
 
 
 def read_values(notebook: str | Path, pairs: Iterable[str]) -> dict[str, Any]:
@@ -202,6 +213,7 @@ def _run(notebook: Path, output: Path, values: dict[str, Any], progress: bool) -
     from papermill.iorw import load_notebook_node
 
     node = _inject(load_notebook_node(str(notebook)), values)
+    _tell(node, notebook, values)
     nbformat.write(node, output)
     try:
         execute_notebook(
@@ -248,6 +260,21 @@ def _inject(node: nbformat.NotebookNode, values: dict[str, Any]) -> nbformat.Not
         if _is_injected(cell):
             cell.metadata["tags"] += tags
     return node
+
+
+def _tell(node: nbformat.NotebookNode, notebook: Path, values: dict[str, Any]) -> None:
+    """Says below the title with which values other than the defaults a notebook was executed."""
+    declared = declared_parameters(notebook)
+    changed = [f"`{n} = {shown(v)}`" for n, v in values.items() if v != declared[n].value]
+    if not (changed and node.cells[0].cell_type == "markdown"):
+        return
+    text = (
+        f"> **Executed with {', '.join(changed)}.** Figures, tables and printed lines are those of "
+        "this execution; what the text says of results, it says of the book's own."
+    )
+    told = nbformat.v4.new_markdown_cell(text, id="executed-with")
+    told.metadata["tags"] = ["injected-parameters"]
+    node.cells.insert(1, told)
 
 
 def _is_injected(cell: nbformat.NotebookNode) -> bool:

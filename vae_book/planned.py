@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vae_book.declared import Parameter
+from vae_book.params import shown
 
 MAX_RUNS = 2_000
 
@@ -61,7 +62,7 @@ def _planned_fields(
         if name in RunConfig.model_fields:
             grid[name] = [chosen[name]]
         elif name.removesuffix("s") in RunConfig.model_fields:
-            grid[name.removesuffix("s")] = chosen[name]
+            grid[name.removesuffix("s")] = _without_duplicates(name, chosen[name])
     for field in settings:
         owner = next((name for name in chosen if name in (field, f"{field}s")), None)
         if owner is not None:
@@ -73,6 +74,13 @@ def _planned_fields(
         )
     combinations = (dict(zip(grid, c, strict=True)) for c in itertools.product(*grid.values()))
     return [_tuples(combination | settings) for combination in combinations]
+
+
+def _without_duplicates(name: str, values: list) -> list:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise ValueError(f"{name}={shown(values)} names {value!r} twice: name each once")
+    return values
 
 
 def check_device(config: Any) -> None:

@@ -6,6 +6,7 @@ it (minibatch, initial weights, ...) is RunConfig's default, and runs may differ
 in the precision of their products and in how often they were evaluated.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from types import MappingProxyType
@@ -36,7 +37,7 @@ READINGS: dict[tuple, Reading] = {
     ("mnist", "aevb", 5): Reading(0.02, 0, 1.0),
     ("mnist", "aevb", 20): Reading(0.01, 0, 1.0),
     ("mnist", "wake_sleep"): Reading(0.02, 100, 1.0),
-    ("freyface", "aevb"): Reading(0.01, 0, None),
+    ("freyface", "aevb"): Reading(0.02, 0, None),
     ("freyface", "wake_sleep"): Reading(0.02, 0, None),
 }
 FREE_FIELDS = {"n_samples", "matmul_precision", "evals_per_decade", "device"}
@@ -84,6 +85,23 @@ def is_of_reading(config: RunConfig, free: Iterable[str] = FREE_FIELDS) -> bool:
     """Whether a run is one of the book's reading of its experiment, but for the free fields."""
     dataset, latent_dim, algorithm, seed = experiment_of(config)
     return same_but(config, config_of(dataset, algorithm, latent_dim, seed), free)
+
+
+def choice_of(config: RunConfig) -> tuple[float, int, float]:
+    """(step size, accumulating minibatches, sd of the prior on weights), inf for no prior."""
+    prior = math.inf if config.prior_sd is None else config.prior_sd
+    return config.step_size, config.adagrad_warmup, prior
+
+
+def choice_words(choice: tuple[float, int, float]) -> tuple[str, str, str]:
+    """The cells of a table that tell a choice."""
+    step, warmup, prior = choice
+    return f"{step:g}", str(warmup), "none" if math.isinf(prior) else f"{prior:g}"
+
+
+def is_but_for_choice(run: Run) -> bool:
+    """Whether a run is of the book's reading but for step, warm-up, prior and the free fields."""
+    return is_of_reading(run.config, FREE_FIELDS | set(Reading._fields))
 
 
 def longest(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> dict[Any, Run]:

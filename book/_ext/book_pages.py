@@ -1,5 +1,5 @@
-"""Gives each page a `<meta name="description">` and each notebook's parameters a drawer, and mends
-what Sphinx's own pages lack.
+"""Gives each page a `<meta name="description">`, each notebook's parameters a drawer and each cell
+of a result the name of its column, and mends what Sphinx's own pages lack.
 
 A page names its own in its front matter (`myst: html_meta:`), a notebook in its
 metadata (`myst.html_meta`); any other page is described by its first paragraph.
@@ -10,6 +10,7 @@ import re
 import textwrap
 from itertools import takewhile
 
+from bs4 import BeautifulSoup
 from docutils import nodes
 
 _WITHOUT_TEXT = {
@@ -34,6 +35,16 @@ def plain_citations(app, pagename, templatename, context, doctree):
     if "body" in context:
         context["body"] = context["body"].replace(
             '<div role="list" class="citation-list">', "<div>"
+        )
+
+
+def bound_punctuation(app, pagename, templatename, context, doctree):
+    """MathJax sets a formula as a box: no line may begin with the full stop after it."""
+    if "body" in context:
+        context["body"] = re.sub(
+            r'(<span class="math [^>]*>[^<]*</span>[.,;:!?)’”]+)',
+            r'<span class="unbroken">\1</span>',
+            context["body"],
         )
 
 
@@ -67,6 +78,23 @@ def change_it(app, doctree, docname):
         drawer = [nodes.raw("", opening, format="html"), *inside]
         drawer.append(nodes.raw("", "</details>", format="html"))
         cell.parent[start : start + len(inside)] = drawer
+
+
+def name_cells(app, doctree, docname):
+    """Where a row of results is a card, its cells are named by their columns."""
+    for table in list(doctree.findall(nodes.raw)):
+        if table.astext().startswith('<div class="vc-table'):
+            named = nodes.raw("", with_names(table.astext()), format="html")
+            table.replace_self(named)
+
+
+def with_names(html_table):
+    soup = BeautifulSoup(html_table, "html.parser")
+    heads = [head.get_text() for head in soup.select("thead th")]
+    for row in soup.select("tbody tr"):
+        for cell, head in zip(row.find_all("td"), heads, strict=False):
+            cell["data-head"] = head
+    return str(soup)
 
 
 def with_hidden_code(cell):
@@ -114,7 +142,9 @@ def is_thebe(handler):
 def setup(app):
     without_thebe(app)
     app.connect("doctree-resolved", change_it)
+    app.connect("doctree-resolved", name_cells)
     app.connect("html-page-context", describe)
     app.connect("html-page-context", plain_citations)
+    app.connect("html-page-context", bound_punctuation)
     app.connect("html-page-context", live_back_links)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

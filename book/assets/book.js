@@ -28,17 +28,7 @@
     document.querySelectorAll(SCROLLERS).forEach(mark);
   }
 
-  /* On a phone a row of results becomes a card, in which each cell is named by its column. */
-  function nameCells(table) {
-    const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent);
-    for (const row of table.tBodies[0].rows)
-      [...row.cells].forEach((cell, column) => (cell.dataset.head = heads[column]));
-  }
-
   const whenSet = () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(layOut);
-  document.addEventListener("DOMContentLoaded", () =>
-    document.querySelectorAll(".vc-table table").forEach(nameCells),
-  );
   window.addEventListener("load", whenSet);
   window.addEventListener("resize", layOut);
   document.addEventListener("toggle", layOut, true); // a drawer that opens was not laid out before

@@ -95,6 +95,8 @@
       this.beyond = isOn("beyond", "on");
       for (const panel of this.panels) {
         panel.box.hidden = !isOn("size", panel.size);
+        panel.truthsShown = panel.truths.filter((truth) => isOn("algorithm", truth.algorithm)
+          && isOn("split", truth.split) && isOn("seed", truth.seed));
         panel.shown = panel.curves.filter((curve) => isOn("algorithm", curve.algorithm)
           && isOn("split", curve.split) && (curve.paper ? isOn("paper", "on")
             : curve.step ? isOn("step", curve.step.size) : isOn("seed", curve.seed)));
@@ -103,11 +105,12 @@
       this.draw();
     }
 
-    /* A row for each data set, as many columns as the longest; data sets of one panel share a row. */
+    /* A row for each data set, data sets of one panel share a row; more than five panels break. */
     arrange(visible) {
       const rows = Map.groupBy(visible, (panel) => panel.row);
       const longest = Math.max(1, ...[...rows.values()].map((row) => row.length));
-      const columns = longest > 1 ? longest : Math.max(1, rows.size);
+      const side = longest > 1 ? longest : Math.max(1, rows.size);
+      const columns = Math.ceil(side / Math.ceil(side / 5));
       for (const row of rows.values()) {
         row.forEach(({ box }, i) => box.classList.toggle("vl-first", i === 0 && longest > 1));
       }
@@ -176,7 +179,8 @@
       svg.innerHTML = `${this.grid(panel, width, height)}
         <clipPath id="${id}"><rect x="${EDGE.left}" y="${EDGE.top}" width="${innerWidth}"
           height="${innerHeight}"/></clipPath>
-        <g clip-path="url(#${id})">${this.edge(panel)}${lines.join("")}</g><g class="vl-cursor"></g>`;
+        <g clip-path="url(#${id})">${this.edge(panel)}${lines.join("")}</g>
+        ${panel.truthsShown.map((truth) => this.diamond(panel, truth)).join("")}<g class="vl-cursor"></g>`;
     }
 
     grid({ limits: { x, y }, px, py }, width, height) {
@@ -205,6 +209,14 @@
       return `<polyline class="${paper ? "vl-paper" : step ? "vl-other" : ours}"
         points="${points.join(" ")}" stroke="${this.data.algorithms[algorithm][1]}"
         stroke-dasharray="${DASHES[split]}"/>`;
+    }
+
+    /* What a finished model is worth by quadrature; hollow on test images. */
+    diamond({ px, py, limits: { y } }, { algorithm, split, samples, value }) {
+      if (value < y[0] || value > y[1]) return "";
+      const color = this.data.algorithms[algorithm][1];
+      return `<path class="vl-truth" d="M${px(samples)} ${py(value) - 4.5}l4.5 4.5l-4.5 4.5l-4.5 -4.5z"
+        stroke="${color}" fill="${split === "train" ? color : "none"}"/>`;
     }
 
     /* ---- the cursor in every panel, and what the active one reads there ---- */

@@ -70,7 +70,10 @@
       this.listen();
       this.choose(0);
       this.restyle();
-      requestAnimationFrame(() => setTimeout(() => this.afterFirstFrame(more)));
+      this.ready = new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
+        this.afterFirstFrame(more);
+        done();
+      })));
     }
 
     afterFirstFrame(more) {
@@ -284,13 +287,16 @@
     }
   }
 
-  function start() {
-    document.querySelectorAll(".latent-explorer").forEach((root) => {
+  /* One after the other, so that of several on a page none waits for what the next one unpacks. */
+  async function start() {
+    for (const root of document.querySelectorAll(".latent-explorer")) {
       const { model } = root.dataset;
       const packed = (window.latentExplorerModels || {})[model];
       const more = (window.latentExplorerEncoders || {})[model];
-      if (packed && !root.explorer) root.explorer = new Explorer(root, packed, more);
-    });
+      if (!packed || root.explorer) continue;
+      root.explorer = new Explorer(root, packed, more);
+      await root.explorer.ready;
+    }
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

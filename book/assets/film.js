@@ -1,8 +1,9 @@
 /* The film strip: Figure 4's plane as it is learned, on a slider, with a cursor on the bound's curve.
  *
- * <div class="film-strip"></div> becomes the instrument, from vaePlay.film (film_mnist.js). No
- * library, no request: works from file:// and http:// alike. The still strip of the page is hidden
- * once the first frame is there.
+ * <div class="film-strip" data-frames="film_mnist.js"></div> becomes the instrument. The frames, a
+ * script that sets vaePlay.film, are the heaviest part of their page: they are loaded once the
+ * strip is near. No library, no other host: works from file:// and http:// alike. The still strip
+ * of the page is hidden once the first frame is there.
  */
 (function () {
   "use strict";
@@ -128,10 +129,22 @@
     }
   }
 
+  function load(root) {
+    const script = document.createElement("script");
+    script.src = root.dataset.frames;
+    script.onload = () => { root.film ??= new Film(root, globalThis.vaePlay.film); };
+    document.head.append(script);
+  }
+
   function start() {
-    document.querySelectorAll(".film-strip").forEach((root) => {
-      root.film ??= new Film(root, globalThis.vaePlay.film);
-    });
+    const near = new IntersectionObserver((entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) continue;
+        near.unobserve(target);
+        load(target);
+      }
+    }, { rootMargin: "100%" });
+    document.querySelectorAll(".film-strip").forEach((root) => near.observe(root));
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);

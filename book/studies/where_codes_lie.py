@@ -37,6 +37,7 @@ def measure(run: vc.Run, faces: vc.Dataset) -> dict:
         "key": run.key,
         "latent_dim": config.latent_dim,
         "n_samples": config.n_samples,
+        "step_size": config.step_size,
         "prior_on_weights": config.prior_sd is not None,
         "offset": round(mean.norm().item(), 2),
         "strangeness": {name: round(value, 2) for name, value in strangeness.items()},

@@ -19,7 +19,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from vae_book import published
-from vae_book.build import check_site, execute
+from vae_book.build import check_site, execute, thin_icons
 from vae_book.build.fingerprint import fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,6 +94,7 @@ def build(args):
     except execute.ExecutionError as error:
         raise BuildError(error) from None
     run_jupyter_book()
+    thin_icons.thin(HTML)
     check(pages)
     STAMP.write_text(json.dumps({"fingerprint": state}))
     print(f"Built in {time.monotonic() - started:.0f} s: {HTML / 'index.html'}")

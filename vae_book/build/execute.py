@@ -65,7 +65,7 @@ def run_batch(notebooks, values, inputs, stage, jobs, force):
     with ThreadPoolExecutor(max(jobs, 1)) as pool:
         tasks = {
             pool.submit(run_one, nb, values[nb], inputs, stage, jobs == 1, force): nb
-            for nb in notebooks
+            for nb in sorted(notebooks, key=expected_seconds, reverse=True)
         }
         try:
             for task in in_order_of_completion(tasks, started):
@@ -81,6 +81,18 @@ def run_batch(notebooks, values, inputs, stage, jobs, force):
     if failures:
         raise ExecutionError("\n".join(failures))
     return [records[notebook] for notebook in notebooks]
+
+
+def expected_seconds(notebook):
+    """As long as the last time; before any, pages that train are taken for long.
+
+    The longest goes first, so that no process waits at the end for another one's long page.
+    """
+    record_file = EXECUTED / f"{name_of(notebook)}.json"
+    if record_file.is_file():
+        return json.loads(record_file.read_text())["seconds"]
+    cells = nbformat.read(notebook, as_version=4).cells
+    return sum("nbval-ignore-output" in cell.metadata.get("tags", []) for cell in cells)
 
 
 def in_order_of_completion(tasks, started):

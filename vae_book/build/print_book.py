@@ -141,7 +141,7 @@ def print_pdf(chromium, page, pdf):
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         tab = browser.new_page(color_scheme="light")
-        tab.set_default_timeout(300_000)
+        tab.set_default_timeout(0)  # a busy machine is no error
         tab.goto(page.as_uri(), wait_until="load")
         tab.evaluate("window.MathJax.startup.promise.then(() => true)")
         tab.pdf(

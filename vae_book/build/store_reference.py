@@ -3,7 +3,8 @@
     python -m vae_book.build.store_reference SWEEP.yaml [--weights aevb] [--weights mcem]
 
 Weights are kept for the named algorithms only, in half precision: the figures that need them draw
-pictures, and the numbers of a run are in its run.json.
+pictures, and the numbers of a run are in its run.json. A run that lies there with its weights is
+replaced only where they are asked for.
 """
 
 import json
@@ -56,12 +57,14 @@ def main(sweep_file: Path, weights: tuple[str, ...]) -> None:
     Metrics that were computed from runs which lie there already are copied, too.
     """
     for config in configs_of(yaml.safe_load(sweep_file.read_text())["sweep"]):
-        source = cache_dir() / "runs" / config.key
-        if (source / "run.json").exists():
-            keep = config.algorithm in weights
-            size = copy_run(source, reference_dir() / config.key, weights=keep)
+        source, target = cache_dir() / "runs" / config.key, reference_dir() / config.key
+        keep = config.algorithm in weights
+        if not keep and (target / "model.safetensors").exists():
+            click.echo(f"{config.key}: stays as it is, with its weights")
+        elif (source / "run.json").exists():
+            size = copy_run(source, target, weights=keep)
             click.echo(f"{config.key}: {size / 1e6:.2f} MB")
-        elif not (reference_dir() / config.key / "run.json").exists():
+        elif not (target / "run.json").exists():
             click.echo(f"{config.key}: not trained yet")
     copy_metrics(cache_dir() / "metrics")
     write_text(reference_dir() / SUMS, sha256_sums(reference_dir()))

@@ -1,5 +1,7 @@
 """Figures 2 and 3: our curves over the paper's own."""
 
+import math
+
 import numpy as np
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
@@ -15,11 +17,14 @@ from vae_book.plots.style import (
 )
 from vae_book.words import counted
 from vae_core.runs.interpolate import interpolate_log
+from vae_core.runs.metrics import known_log_marginal
 
 AGAINST = " (nats per datapoint) against training samples evaluated"
 Y_STEPS = {"mnist": 20, "freyface": 500}
+MOST_COLUMNS = 5  # of Figure 2; in more the numbers along the axes would run together
 MINIBATCH = "train_bound_minibatch"
 LOG_MARGINAL = {"train": "train_log_marginal", "test": "test_log_marginal"}
+TRUTH = "the finished model, by quadrature"
 
 
 def group_runs(runs, key) -> dict:
@@ -66,6 +71,25 @@ def _ours(axes, runs, columns):
                 axes.fill_between(x[shared], *band, color=color, alpha=0.25, linewidth=0)
 
 
+def _told_truths(runs) -> str:
+    """What :func:`_truths` draws, for the line that a test compares."""
+    told = [
+        f"{name_of(run.config.algorithm)} {' / '.join(f'{v:.1f}' for v in truths_of(run).values())}"
+        for run in runs
+        if truths_of(run)
+    ]
+    return f"; by quadrature {', '.join(told)}" if told else ""
+
+
+def _truths(axes, runs):
+    """What the finished models are worth by quadrature, where their curves end."""
+    for run in runs:
+        color, end = color_of(run.config.algorithm), run.curve["samples"][-1]
+        for split, value in truths_of(run).items():
+            face = color if split == "train" else "none"
+            axes.plot([end], [value], "D", color=color, markerfacecolor=face, clip_on=False)
+
+
 def _own_axes(axes, runs, columns):
     """Axes of the runs' own, for curves that do not enter the paper's.
 
@@ -80,7 +104,9 @@ def _own_axes(axes, runs, columns):
     curves = [curve for curve in curves if len(curve[0])]
     if not curves:
         return
-    last = max(x[-1] for x, _ in curves)
+    first, last = min(x[0] for x, _ in curves), max(x[-1] for x, _ in curves)
+    if last < 10 * first:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     late = np.concatenate([y[x >= last / 20] for x, y in curves])
     if len(late) > 3 * len(curves):  # else the whole curve is short
         margin = 0.05 * (late.max() - late.min()) + 1e-3
@@ -177,16 +203,17 @@ def _fig2_panel(runs, columns, with_paper, size):
 def lower_bound_figure(runs, *, with_paper=True, train_column=MINIBATCH) -> Figure:
     """Figure 2: the bound against training samples, one row a data set, one panel a latent size.
 
-    Data sets with one panel each share a row. Runs of several seeds are drawn as the line of the
-    longest and a band from the lowest to the highest. `train_column` is the running mean of
-    minibatch bounds, which the paper seems to plot, or "train_bound", the bound over the whole
-    training set.
+    Data sets with one panel each share a row, and more than MOST_COLUMNS panels break over several.
+    Runs of several seeds are drawn as the line of the longest and a band from the lowest to the
+    highest. `train_column` is the running mean of minibatch bounds, which the paper seems to plot,
+    or "train_bound", the bound over the whole training set.
     """
     columns = {"train": train_column, "test": "test_bound"}
     rows = group_runs(runs, lambda run: run.config.dataset)
     n_columns = max((len({r.config.latent_dim for r in g}) for g in rows.values()), default=1)
     if n_columns == 1 and rows:
         rows, n_columns = {"all": runs}, len(rows)
+    n_columns = math.ceil(n_columns / math.ceil(n_columns / MOST_COLUMNS))
     size = panel_size(n_columns, aspect=0.95)
     panels = []
     for group in rows.values():
@@ -198,11 +225,18 @@ def lower_bound_figure(runs, *, with_paper=True, train_column=MINIBATCH) -> Figu
     return Figure(panels, n_columns, legend, narrow=narrow)
 
 
+def truths_of(run) -> dict[str, float]:
+    """log p(x) of a finished model by quadrature, by split, in nats; where it was computed."""
+    found = {split: known_log_marginal(run, split, "quadrature") for split in LOG_MARGINAL}
+    return {split: value for split, value in found.items() if np.isfinite(value)}
+
+
 def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
     """Figure 3: the estimated marginal likelihood, one panel an experiment.
 
     An experiment is a data set, a number of training points and of latent variables; its
-    algorithms and seeds share a panel.
+    algorithms and seeds share a panel. A diamond, hollow on test images, is what the finished
+    model gives these images by quadrature.
     """
     experiments = group_runs(
         runs, lambda r: (r.config.dataset, r.config.latent_dim, r.config.n_train)
@@ -211,6 +245,8 @@ def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
     panels = ["Estimated log p(x)" + AGAINST]
     panels += [_fig3_panel(experiments[key], with_paper, n_columns) for key in sorted(experiments)]
     legend = _legend(runs, LOG_MARGINAL, paper.fig3_of if with_paper else None)
+    if any(map(truths_of, runs)):
+        legend.append((TRUTH, "currentColor", "diamond"))
     return Figure(panels, n_columns, legend, narrow=1)
 
 
@@ -222,6 +258,7 @@ def _fig3_panel(runs, with_paper, n_columns):
     def draw(axes):
         _theirs(axes, curves)
         _ours(axes, runs, LOG_MARGINAL)
+        _truths(axes, runs)
         if curves and reached >= 5e5:
             x_range, y_range = paper.FIG3_AXES[config.n_train]
             axes.set(xlim=x_range, ylim=y_range)
@@ -231,6 +268,7 @@ def _fig3_panel(runs, with_paper, n_columns):
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
     label = f"Test log p(x), {spec.title}, {config.n_train:,} points"
-    alt, numbers = _describe(runs, LOG_MARGINAL["test"], label), _numbers(runs, LOG_MARGINAL)
+    alt = _describe(runs, LOG_MARGINAL["test"], label)
+    numbers = _numbers(runs, LOG_MARGINAL) + _told_truths(runs)
     title = panel_title(config, with_points=True)
     return svg_panel(title, draw, alt, size=panel_size(n_columns), numbers=numbers)

@@ -60,10 +60,12 @@ def _words(run) -> str:
 def fitted_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (d,) of codes (n, d) and the Cholesky factor (d, d) of their covariance.
 
-    The covariance has 1e-6 on its diagonal, so that codes on a line have a factor as well.
+    The covariance has 1e-6 on its diagonal, so that codes on a line, or a single one, have a factor
+    as well.
     """
-    ridge = 1e-6 * torch.eye(codes.shape[1])
-    return codes.mean(0), torch.linalg.cholesky(torch.cov(codes.T) + ridge)
+    dim = codes.shape[1]
+    covariance = torch.cov(codes.T).reshape(dim, dim) if len(codes) > 1 else torch.zeros(dim, dim)
+    return codes.mean(0), torch.linalg.cholesky(covariance + 1e-6 * torch.eye(dim))
 
 
 def _from_codes(z: Tensor, codes: Tensor | None) -> Tensor:
@@ -220,7 +222,7 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
     alt = f"{len(z)} encoded test images in the latent plane. {_words(run)}."
     inside = float((np.linalg.norm(z, axis=1) < 2).mean())
     numbers = f"{inside:.0%} of {len(z)} codes within two standard deviations of the prior"
-    panel = svg_panel(_title(run), draw, alt, size=(330, 330), numbers=numbers)
+    panel = svg_panel(_title(run), draw, alt, size=(330, 330), numbers=numbers, colors=256)
     return Figure([panel], 1, narrow=1)
 
 

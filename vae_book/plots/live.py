@@ -5,7 +5,6 @@ beside it as JSON, so that nothing has to be fetched.
 """
 
 import json
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from vae_book.plots import curves, paper
 from vae_book.plots.style import Figure, color_of, name_of
-from vae_book.readings import FREE_FIELDS, longest, same_but
+from vae_book.readings import FREE_FIELDS, choice_of, longest, same_but
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 
@@ -102,7 +101,19 @@ def _panel(kind: Kind, runs: list[Run], stored: Iterable[Run]) -> dict:
         "size": f"{getattr(config, kind.size):,}",
         "axes": kind.axes_of(config) if printed else None,
         "curves": printed + [curve for curve in ours + others if curve["samples"]],
+        "truths": [truth for run in runs for truth in _truths(kind, run)],
     }
+
+
+def _truths(kind: Kind, run: Run) -> list[dict]:
+    """What the finished model is worth by quadrature, for a figure of log p(x)."""
+    found = curves.truths_of(run) if kind.columns == curves.LOG_MARGINAL else {}
+    who = {"algorithm": run.config.algorithm, "seed": run.config.seed}
+    end = int(run.curve["samples"][-1])
+    return [
+        who | {"split": split, "samples": end, "value": round(value, 3)}
+        for split, value in found.items()
+    ]
 
 
 def _printed(kind: Kind, runs: list[Run]) -> list[dict]:
@@ -144,9 +155,7 @@ def other_steps(runs: Iterable[Run], stored: Iterable[Run]) -> list[Run]:
 
 
 def _choice(run: Run) -> tuple[str, float, int, float]:
-    config = run.config
-    prior = math.inf if config.prior_sd is None else config.prior_sd
-    return config.algorithm, config.step_size, config.adagrad_warmup, prior
+    return run.config.algorithm, *choice_of(run.config)
 
 
 def _step(config: RunConfig) -> dict:

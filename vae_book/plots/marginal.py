@@ -9,7 +9,7 @@ import torch
 from vae_book.plots import paper
 from vae_book.plots.style import name_of
 from vae_book.plots.tables import Table, nats, power
-from vae_book.readings import longest
+from vae_book.readings import choice_of, choice_words, longest
 from vae_core.linear_gaussian import exact_log_marginal, linear_gaussian
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.marginal_likelihood.quadrature import PER_AXIS
@@ -48,9 +48,6 @@ def end_values(runs, n_points: int = evaluations.N_POINTS) -> list[dict]:
     for run in runs:
         for split in SPLITS:
             samples, theirs, ours = end_of(run, split)
-            truth = math.nan
-            if evaluations.has_log_marginal(run, split, "quadrature", n_points):
-                truth = evaluations.mean_log_marginal(run, split, "quadrature", n_points)["mean"]
             rows.append(
                 {
                     "run": run,
@@ -59,7 +56,7 @@ def end_values(runs, n_points: int = evaluations.N_POINTS) -> list[dict]:
                     "paper": theirs,
                     "ours": ours,
                     "sd": evaluations.repeated_log_marginal(run, split, n_points=n_points)["sd"],
-                    "truth": truth,
+                    "truth": evaluations.known_log_marginal(run, split, "quadrature", n_points),
                 }
             )
     return rows
@@ -100,10 +97,8 @@ def reading_table(runs) -> Table:
         found = [(_distance(run, _counts(experiments[key])), run) for run in experiments[key]]
         for distance, run in sorted(found, key=lambda pair: pair[0]):
             config = run.config
-            reading = [f"{config.step_size:g}", str(config.adagrad_warmup)]
-            reading.append("none" if config.prior_sd is None else f"{config.prior_sd:g}")
-            length = power(config.n_samples)
-            rows.append([*_labels(run), *reading, nats(distance), length])
+            reading = choice_words(choice_of(config))
+            rows.append([*_labels(run), *reading, nats(distance), power(config.n_samples)])
     header = [*LABELS, "step size", "accumulating minibatches", "prior's sd"]
     header += ["distance to the paper", "samples"]
     return Table(header, rows, "Readings of Figure 3, nearest to the paper first, in nats", 5)

@@ -89,17 +89,20 @@ def fig3_of(run, split: str = "test") -> PaperCurve | None:
     return fig3_curve(config.n_train, config.algorithm, split)
 
 
-def mean_abs_difference(run, split: str = "test", *, column: str | None = None) -> float:
+def mean_abs_difference(
+    run, split: str = "test", *, column: str | None = None, until: float = np.inf
+) -> float:
     """Mean absolute difference in nats over what the run covers of the paper's printed curve.
 
-    The mean is over 100 positions evenly spaced in log samples; nan where they do not overlap.
+    The mean is over 100 positions evenly spaced in log samples, up to ``until``; nan where they do
+    not overlap.
     """
     curve = fig2_of(run, split)
     if curve is None:
         return float("nan")
     samples, ours = run.curve["samples"], run.curve[column or f"{split}_bound"]
     first = max(curve.samples[curve.in_axes][0], samples[np.asarray(samples) > 0][0])
-    last = min(curve.samples[curve.in_axes][-1], samples[-1])
+    last = min(curve.samples[curve.in_axes][-1], samples[-1], until)
     if last <= first:
         return float("nan")
     at = np.geomspace(first, last, 100)

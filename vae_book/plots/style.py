@@ -172,6 +172,10 @@ def _swatch(color: str, split: str) -> str:
     shape = f'<path d="M1 6H29" stroke="{color}" stroke-width="3" {dash}/>'
     if split == "wide":
         shape = f'<path d="M1 6H29" stroke="{color}" stroke-width="8"/>'
+    elif split == "diamond":
+        shape = (
+            f'<path d="M15 1L20 6L15 11L10 6Z" stroke="{color}" fill="none" stroke-width="1.5"/>'
+        )
     return f'<svg viewBox="0 0 30 12" aria-hidden="true">{shape}</svg>'
 
 
@@ -181,8 +185,11 @@ def panel_size(columns: int, aspect: float = 0.8) -> tuple[int, int]:
     return width, round(width * aspect)
 
 
-def svg_panel(title, draw, alt, *, size=(150, 145), salt="", numbers="") -> Panel:
-    """A panel drawn by `draw(axes)` on matplotlib axes of `size` CSS pixels."""
+def svg_panel(title, draw, alt, *, size=(150, 145), salt="", numbers="", colors=None) -> Panel:
+    """A panel drawn by `draw(axes)` on matplotlib axes of `size` CSS pixels.
+
+    Rasterised parts keep `colors` colours, if a number is given, and are so much smaller.
+    """
     with mpl.rc_context({**_RC, "svg.hashsalt": f"{title}{salt}"}):
         # dpi is that of the rasterised parts alone
         figure = MplFigure((size[0] / 96, size[1] / 96), dpi=200, layout="constrained")
@@ -190,7 +197,20 @@ def svg_panel(title, draw, alt, *, size=(150, 145), salt="", numbers="") -> Pane
         draw(figure.subplots())
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    return Panel(title, _clean_svg(buffer.getvalue(), size[0]), alt, numbers)
+    svg = buffer.getvalue()
+    if colors is not None:
+        pictures = re.compile('(?<=data:image/png;base64,)[^"]+')
+        svg = pictures.sub(lambda data: _with_few_colors(data[0], colors), svg)
+    return Panel(title, _clean_svg(svg, size[0]), alt, numbers)
+
+
+def _with_few_colors(data: str, colors: int) -> str:
+    """A PNG picture, in base64, with a palette."""
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    buffer = io.BytesIO()
+    few = picture.quantize(colors, method=Image.Quantize.FASTOCTREE)  # the one that keeps alpha
+    few.save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _clean_svg(svg: str, width: int) -> str:

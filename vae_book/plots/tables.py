@@ -10,7 +10,10 @@ from vae_book.claims import contests
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
 from vae_book.plots.style import name_of, plain
+from vae_book.readings import choice_of, choice_words, is_but_for_choice
 from vae_core.data.registry import dataset_spec
+
+MOST_NATS = 1e6  # what is written out; runs that diverge go beyond
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,9 @@ class Table:
     kind: str = ""  # a class for the page's style sheet
 
     def _repr_html_(self) -> str:
+        if not self.rows:
+            return f"<p>{escape(self.label)}: no such runs here.</p>"
+
         def cells(values, tag):
             align = ["left"] * self.n_text_columns + ["right"] * len(values)
             scope = ' scope="col"' if tag == "th" else ""
@@ -107,6 +113,46 @@ def bound_table(runs, at=(1e6, 1e7), split: str = "test") -> Table:
     return Table(header, rows, f"{split} bound beside the paper's, in nats", n_text_columns=4)
 
 
+def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Table | None:
+    """What one choice of step, warm-up and prior for all sizes costs, beside one for each size.
+
+    One row a choice that `runs` made, one column a number of latent variables: the mean distance
+    to the paper's test curve over the first `until` samples, of the lowest seed, the nearest in
+    bold. Sizes whose printed curve begins later are left out. The last column is the mean where
+    all sizes were tried; the last row takes each size's nearest. None where no run is that long.
+    """
+    runs = [run for run in runs if run.curve["samples"][-1] >= until]
+    mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
+    mine = [run for run in mine if is_but_for_choice(run) and paper.fig2_of(run)]
+    mine.sort(key=lambda run: run.config.seed, reverse=True)
+    distances: dict[tuple, dict[int, float]] = {}
+    for run in mine:  # a lower seed overwrites a higher one
+        of_choice = distances.setdefault(choice_of(run.config), {})
+        of_choice[run.config.latent_dim] = paper.mean_abs_difference(run, until=until)
+    if not distances:
+        return None
+    nearest = {
+        size: min((of[size] for of in distances.values() if size in of), default=np.nan)
+        for size in paper.paper_latent_dims(dataset)
+    }
+    nearest = {size: value for size, value in nearest.items() if np.isfinite(value)}
+    sizes = list(nearest)
+    rows = []
+    for choice in sorted(distances):
+        found = [distances[choice].get(size, np.nan) for size in sizes]
+        cells = [
+            f"<strong>{nats(value)}</strong>" if value == nearest[size] else nats(value)
+            for size, value in zip(sizes, found, strict=True)
+        ]
+        rows.append([*choice_words(choice), *cells, nats(float(np.mean(found)))])
+    best = list(nearest.values())
+    rows.append(["each its own", "", "", *map(nats, best), nats(float(np.mean(best)))])
+    title = f"{name_of(algorithm)} on {dataset_spec(dataset).title}: distance by choice, in nats"
+    header = ["step", "accumulating minibatches", "prior's sd"]
+    header += [f"<i>N</i><sub>z</sub> = {size}" for size in sizes]
+    return Table([*header, "all sizes"], rows, title, n_text_columns=3)
+
+
 def contest_table(runs) -> Table:
     """AEVB against wake-sleep where both end: who leads, and how much sooner AEVB got there."""
     header = ["Data", "<i>N</i><sub>z</sub>", "Seed", "samples", "AEVB, nats", "samples needed"]
@@ -138,7 +184,8 @@ def nats(value: float, signed: bool = False, digits: int = 1) -> str:
     if not np.isfinite(value):
         return "–"
     value = round(value, digits) + 0.0  # -0.0 becomes 0.0
-    text = f"{value:+.{digits}f}" if signed and value else f"{value:.{digits}f}"
+    kind = f".{digits}f" if abs(value) < MOST_NATS else ".1e"
+    text = f"{value:+{kind}}" if signed and value else f"{value:{kind}}"
     return text.replace("-", "−")
 
 

@@ -16,7 +16,9 @@ Each module offers, as functions over explicit state:
 ``samples_per_step(settings, n_train) -> int``
     how far one step moves the horizontal axis of the paper's figures;
 ``in_one_graph``
-    whether ``update`` may be compiled, or run with bfloat16 products, as a whole.
+    whether ``update`` may be compiled, or run with bfloat16 products, as a whole, and ``draw`` and
+    ``update`` captured in a CUDA graph: Python may then read no number from a tensor, and what
+    changes from step to step is in the state.
 """
 
 from types import ModuleType

@@ -143,6 +143,6 @@ def adagrad_(
 def next_step_size(state: State, settings: Settings) -> Tensor:
     """This step's size, (): zero in the warm-up. Counts the step."""
     steps = state.counter["steps"]
-    warm = steps < settings.adagrad_warmup
+    is_moving = steps >= settings.adagrad_warmup
     steps.add_(1)
-    return torch.where(warm, 0.0, settings.step_size)
+    return is_moving * settings.step_size  # not torch.where, which copies numbers to the device

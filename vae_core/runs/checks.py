@@ -18,11 +18,11 @@ from vae_core.marginal_likelihood import log_marginal
 from vae_core.model import VAE
 from vae_core.runs.config import RunConfig
 from vae_core.runs.provenance import curve_sha256, weights_sha256
+from vae_core.runs.steps import VALUE_EVERY
 from vae_core.runs.store import Run
 from vae_core.runs.trainer import (
     COLUMNS,
     FIRST_EVALUATION,
-    VALUE_EVERY,
     is_evaluated,
     settings_of,
 )
@@ -165,7 +165,7 @@ def metrics_again(run: Run, data: Dataset) -> list[str]:
     for name, value in run.metrics.items():
         kind, *where = name.split("/")
         if kind == "bound_variance":
-            variance = _variance_of_mean(run, model, data)
+            variance = variance_of_mean(run, model, data)
             # of 50 draws, a variance has a standard deviation of 20%: five of them, and more
             apart, allowed = abs(math.log(value["variance"] / variance)), math.log(2.5)
         elif kind in ("log_marginal", "repeated_log_marginal"):
@@ -184,7 +184,7 @@ def metrics_again(run: Run, data: Dataset) -> list[str]:
     return found
 
 
-def _variance_of_mean(run: Run, model: VAE, data: Dataset, n_draws: int = 20) -> float:
+def variance_of_mean(run: Run, model: VAE, data: Dataset, n_draws: int = 20) -> float:
     """Of the mean test bound over fresh draws of epsilon, from at most 1,000 images, nats^2."""
     generator, x = torch.Generator().manual_seed(1), data.test[:1_000]
     bound = ALGORITHMS[run.config.algorithm].bound

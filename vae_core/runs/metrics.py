@@ -49,9 +49,10 @@ def mean_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINT
     )
 
 
-def has_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINTS) -> bool:
-    """Whether :func:`mean_log_marginal` has its answer already."""
-    return _log_marginal_name(split, method, n_points) in _all_kept(run)
+def known_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINTS) -> float:
+    """The mean of :func:`mean_log_marginal` where it was computed before; nan elsewhere."""
+    kept = _all_kept(run).get(_log_marginal_name(split, method, n_points), {})
+    return kept.get("mean", math.nan)
 
 
 def _log_marginal_name(split: str, method: str, n_points: int) -> str:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from vae_core.runs.checkpoint import RunInterrupted, save_checkpoint
 from vae_core.runs.config import RunConfig
 from vae_core.runs.finite import check_row, check_state, diverged
 from vae_core.runs.hardware import device_of
+from vae_core.runs.steps import Replays, Steps, cuda_graph, fused, has_value, on_stream
 
 FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced from there
 EVALUATION_CHUNK = 1_000  # rows that stay in cache
-VALUE_EVERY = 10  # the minibatch bound is computed on every tenth step
 CHECKPOINT_SECONDS = 30.0
 LOG_MARGINAL_POINTS, LOG_MARGINAL_SAMPLES = 1_000, 50  # Appendix E
 COLUMNS = ("samples", "train_bound", "train_bound_minibatch", "test_bound")
@@ -55,20 +56,6 @@ def settings_of(config: RunConfig) -> Settings:
     kind, given = ALGORITHMS[config.algorithm].Settings, config.model_dump()
     names = [field.name for field in dataclasses.fields(kind)]
     return kind(**{n: given.get(f"{config.algorithm}_{n}", given.get(n)) for n in names})
-
-
-def fused(update: Callable, config: RunConfig) -> Callable:
-    """``update`` at the asked precision and, if the run is long enough, as one compiled graph.
-
-    "medium" multiplies matrices in bfloat16 and accumulates in float32; parameters, Adagrad's
-    sums and all that is reported stay in float32.
-    """
-    if config.matmul_precision == "medium":
-        update = torch.autocast(config.device, dtype=torch.bfloat16)(update)
-    if not config.compiles:
-        return update
-    torch.compiler.reset()  # the graphs of earlier runs count against the limit of this one
-    return torch.compile(update, fullgraph=True, dynamic=False)
 
 
 def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
@@ -119,10 +106,28 @@ class Trainer:
         self.model: Any = model.to(self.device)
         given = self.model, self.images, self.settings
         self.state = self.algorithm.init(*given, self.generator)
+        self.bound_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.bound_images = 0  # how many images' bounds that sum holds, since the last row
         self.update = self._make_update()
+        self.stream = torch.cuda.Stream() if self.device.type == "cuda" else None
+        self.steps = self._make_steps()
         self.samples, self.seconds = 0, 0.0
         self.curve: list[dict[str, float]] = []
-        self.recent = [0.0, 0]  # sum and number of the minibatch bounds since the last row
+
+    @property
+    def recent(self) -> list[float]:
+        """Sum of the minibatch bounds since the last row, in nats, and of how many images."""
+        return [self.bound_sum.item(), self.bound_images]
+
+    @recent.setter
+    def recent(self, value: tuple[float, int]) -> None:
+        self.bound_sum.fill_(value[0])
+        self.bound_images = value[1]
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the update may be compiled and captured: models of one's own do anything."""
+        return self.algorithm.in_one_graph and type(self.model) is VAE
 
     def _make_update(self) -> Callable:
         """The algorithm's update of this model, told whether its value is wanted."""
@@ -133,21 +138,41 @@ class Trainer:
             value = update(model, state, draw, settings, images)
             return value if with_value else None  # compiled, what is not wanted is not computed
 
-        can_fuse = self.algorithm.in_one_graph and type(model) is VAE  # others may do anything
-        return fused(updated, self.config) if can_fuse else updated
+        return fused(updated, self.config) if self._is_ours else updated
 
-    def advance(self) -> None:
-        """One step of the algorithm; its bound joins the running mean."""
-        n_steps = self.samples // self.per_step
-        with_value = self.algorithm.bound is not None and n_steps % VALUE_EVERY == 0
+    def _make_steps(self) -> Steps:
+        if self.stream is None or not self._is_ours:
+            return Steps(self._step)
+        changing = [tensor for group in self.state for tensor in group.values()]
+        capture = partial(cuda_graph, self.stream, self.generator)
+        return Replays(self._step, [*changing, self.bound_sum], self.generator, capture)
+
+    def _step(self, with_value: bool) -> None:
+        """One step of the algorithm, on the device alone."""
         draw = self.algorithm.draw(self.model, self.images, self.settings, self.generator)
-        value = self.update(draw, with_value)
-        self.samples += self.per_step
-        if value is not None:
-            self.recent[0] += value.item()
-            self.recent[1] += self.config.batch_size
-            if not math.isfinite(self.recent[0]):
-                raise diverged(self, f"the bound is {value.item()}")
+        # on a GPU a value costs less than compiling the update once more without it
+        value = self.update(draw, with_value or self.stream is not None)
+        if with_value and value is not None:
+            self.bound_sum.add_(value)
+
+    def advance(self, most: int = 1) -> None:
+        """One step, or on a GPU up to ``most`` at once; their bounds join the running mean."""
+        first = self.samples // self.per_step
+        n = self.steps.take(first, most)
+        self.samples += n * self.per_step
+        values = sum(map(has_value, range(first, first + n))) if self.algorithm.bound else 0
+        self.bound_images += values * self.config.batch_size
+        # elsewhere, to look is to wait for the device: the next row tells
+        if values and self.device.type == "cpu" and not self.bound_sum.isfinite():
+            raise diverged(self, f"the bound is {self.bound_sum.item()}")
+
+    def _steps_ahead(self, until: int) -> int:
+        """How many steps may be taken at once: up to the next row, or to ``until``."""
+        for n in range(1, self.steps.at_once):
+            samples = self.samples + n * self.per_step
+            if samples >= until or is_evaluated(samples, self.per_step, self.config):
+                return n
+        return self.steps.at_once
 
     def evaluate(self) -> dict[str, float]:
         """One row of the curve at the present parameters; draws nothing from the run's stream.
@@ -164,8 +189,8 @@ class Trainer:
         for split, images in splits.items() if self.algorithm.bound else ():
             bound = mean_bound(self.algorithm.bound, self.model, images, generator)
             row[f"{split}_bound"] = bound
-        if self.recent[1]:
-            row["train_bound_minibatch"] = self.recent[0] / self.recent[1]
+        if self.bound_images:
+            row["train_bound_minibatch"] = self.bound_sum.item() / self.bound_images
         if self.config.log_marginal:
             for split, pixels in splits.items():
                 row[f"{split}_log_marginal"] = self._log_marginal(
@@ -199,14 +224,15 @@ class Trainer:
         until = self.config.n_samples if until is None else until
         bar = _progress_bar(self, until, progress, position)
         clock = _Clock(self.seconds)
-        with bar, deferred_interrupt() as interrupted:
+        with bar, deferred_interrupt() as interrupted, on_stream(self.stream):
             while self.samples < until:
-                self.advance()
+                before = self.samples
+                self.advance(self._steps_ahead(until))
                 if is_evaluated(self.samples, self.per_step, self.config):
                     self.curve.append(self.evaluate())
-                    self.recent = [0.0, 0]
+                    self.recent = 0.0, 0
                     bar.set_postfix(_last_bounds(self.curve[-1]))
-                bar.update(self.per_step)
+                bar.update(self.samples - before)
                 self.seconds = clock.total()
                 if checkpoint and (interrupted() or clock.is_due(CHECKPOINT_SECONDS)):
                     save_checkpoint(checkpoint, self)

@@ -1,0 +1,115 @@
+"""What the build does around Jupyter Book: order of execution, icons, weights, mended pages."""
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from docutils import nodes
+
+from vae_book.build import check_site, execute, thin_icons
+from vae_book.plots import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book/_ext"))
+import book_pages  # noqa: E402
+
+
+def notebook(path, *tags):
+    cells = [nbformat.v4.new_code_cell("1", metadata={"tags": list(tags)})]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_the_longest_notebook_begins_first_and_before_any_record_those_that_train(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(execute, "EXECUTED", tmp_path)
+    monkeypatch.setattr(execute, "name_of", lambda path: path.stem)
+    begun = []
+
+    def run_one(notebook, *_):
+        begun.append(notebook.stem)
+        return {"notebook": notebook.stem}, ""
+
+    monkeypatch.setattr(execute, "run_one", run_one)
+    notebooks = [notebook(tmp_path / f"{name}.ipynb") for name in "ab"]
+    notebooks.append(notebook(tmp_path / "c.ipynb", "nbval-ignore-output"))
+    values = dict.fromkeys(notebooks, {})
+    execute.run_batch(notebooks, values, "", tmp_path, 1, False)
+    assert begun == ["c", "a", "b"]
+    begun.clear()
+    (tmp_path / "b.json").write_text(json.dumps({"seconds": 12.5}))
+    records = execute.run_batch(notebooks, values, "", tmp_path, 1, False)
+    assert begun == ["b", "c", "a"]
+    assert [record["notebook"] for record in records] == ["a", "b", "c"]
+
+
+ICONS = (
+    'var p={"arrow-up":[384,512,[8593],"f062","M1"],bars:[448,512,["navicon"],"f0c9","M2"],'
+    'moon:[384,512,[127769,9214],"f186",["M3","M4"]]};'
+)
+
+
+@pytest.fixture
+def site(tmp_path):
+    (tmp_path / "_static/scripts").mkdir(parents=True)
+    (tmp_path / thin_icons.SCRIPT).write_text(ICONS)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("page", "kept"),
+    [
+        ('<i class="fas fa-arrow-up"></i>', '"arrow-up":[384,512,[8593],"f062","M1"],'),
+        ('<i class="fas fa-navicon"></i>', 'bars:[448,512,["navicon"],"f0c9","M2"],'),
+        ('<i class="fas fa-moon"></i>', 'moon:[384,512,[127769,9214],"f186",["M3","M4"]]'),
+        ("<p>No icon, not even a sofa-moon</p>", ""),
+    ],
+)
+def test_icons_that_a_site_shows_are_kept_under_each_of_their_names(site, page, kept):
+    (site / "index.html").write_text(page)
+    thin_icons.thin(site)
+    assert (site / thin_icons.SCRIPT).read_text() == f"var p={{{kept}}};"
+
+
+def test_an_icon_that_only_a_script_shows_is_kept(site):
+    (site / "_static/theme.js").write_text('add("<i class=fa-bars></i>")')
+    thin_icons.thin(site)
+    assert "bars:[" in (site / thin_icons.SCRIPT).read_text()
+
+
+def test_a_page_weighs_what_it_loads_once_and_without_the_explorers_weights(site):
+    for name, size in [("a.js", 1000), ("b.css", 200), ("c.png", 30), ("explorer_x.js", 5000)]:
+        (site / "_static" / name).write_bytes(b"x" * size)
+    page = site / "page.html"
+    page.write_text(
+        """<link rel="preload" href="_static/a.js?digest=1"><script src="_static/a.js"></script>
+        <script src="_static/explorer_x.js"></script><link rel="stylesheet" href="_static/b.css">
+        <link rel="next" href="_static/scripts/fontawesome.js"><img src="_static/c.png">
+        <img src="data:image/png;base64,AAAA"><a href="_static/a.js">a</a>"""
+    )
+    assert check_site.weight(page) == page.stat().st_size + 1230
+
+
+def test_cells_of_results_are_named_without_javascript():
+    table = Table(["Data", "<i>N</i><sub>z</sub>"], [["MNIST &lt; all", "2"], ["Frey", "5"]], "x")
+    document = nodes.container("", nodes.raw("", table._repr_html_(), format="html"))
+    document += nodes.raw("", "<table><tr><td>another</td></tr></table>", format="html")
+    book_pages.name_cells(None, document, "page")
+    first, second = (BeautifulSoup(raw.astext(), "html.parser") for raw in document)
+    cells = [(cell["data-head"], cell.get_text()) for cell in first.find_all("td")]
+    assert cells == [("Data", "MNIST < all"), ("Nz", "2"), ("Data", "Frey"), ("Nz", "5")]
+    assert not second.td.attrs
+
+
+@pytest.mark.parametrize(
+    ("after", "bound"), [(". And", "."), ("), and", "),"), (" and", None), ("-th", None)]
+)
+def test_no_line_begins_with_the_full_stop_after_a_formula(after, bound):
+    formula = '<span class="math notranslate nohighlight">\\(a &lt; b\\)</span>'
+    context = {"body": f"<p>at {formula}{after}</p>"}
+    book_pages.bound_punctuation(None, "page", None, context, None)
+    found = BeautifulSoup(context["body"], "html.parser").select_one(".unbroken")
+    assert (found and found.get_text()) == (bound and f"\\(a < b\\){bound}")
