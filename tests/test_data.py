@@ -179,6 +179,7 @@ def test_digits_are_those_of_scikit_learn_with_their_labels():
         assert [labelled[tuple(x)] for x in pixels.tolist()] == labels.tolist()
     rows = torch.cat([ds.train, ds.test]) * 16
     assert sorted(rows.tolist()) == sorted(load_digits().data.tolist())
+    assert ds.valid.shape == (0, 64)
 
 
 def test_fewer_training_images_are_the_first_and_leave_the_test_set():
@@ -364,6 +365,7 @@ def test_an_array_of_ones_own_is_read_as_it_is(tmp_path):
     )
     ds = load_dataset(name)
     assert ds.name == "my_bars" and ds.image_shape == (3, 4) and ds.levels == 1
+    assert ds.data_dim == ds.train.shape[1] == 12
     assert np.array_equal(ds.train.numpy(), bars(9)) and np.array_equal(ds.test, bars(4, 1))
     assert ds.train_labels.tolist() == list(range(9)) and ds.test_labels is None
     assert len(load_dataset(name, n_train=5).train) == 5

@@ -423,6 +423,16 @@ def test_both_ways_to_the_log_joint_agree_with_extra_sample_dimensions():
     )
 
 
+@pytest.mark.parametrize("data_dim", [112, 200, 784])
+def test_fair_coins_have_log_2_a_pixel_whatever_their_number(data_dim):
+    """Products of so many halves leave float32, whose smallest normal number is 2^-126."""
+    model, x = VAE(data_dim, 2, (5,), init_sd=0.0), torch.ones(3, data_dim)
+    log_joint = log_joint_of(model, x)
+    expected = torch.full((3,), -data_dim * math.log(2))
+    torch.testing.assert_close(log_joint.log_likelihood(torch.zeros(3, 2)), expected)
+    torch.testing.assert_close(log_joint(torch.zeros(3, 2))[0], expected - math.log(2 * math.pi))
+
+
 def test_a_log_joint_follows_weights_that_change():
     model, x = VAE(6, 2, (5,), generator=seeded()), torch.rand(3, 6, generator=seeded(1))
     z = torch.randn(3, 2, generator=seeded(2))
