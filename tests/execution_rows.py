@@ -112,11 +112,7 @@ FIG3 = [
     Row("fig3_marginal_likelihood", FIG3_FEW | {"bias_latent_dims": [60, 1]}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [60]}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"n_samples": 1}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"settings": {"log_marginal": None}}),
-    Row(
-        "fig3_marginal_likelihood",
-        FIG3_FEW | {"settings": {"log_marginal": "importance_sampling", "likelihood": "gaussian"}},
-    ),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"settings": {"likelihood": "gaussian"}}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"datasets": ["few.npz"], "n_trains": []}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"datasets": ["one_pixel.npz"], "n_trains": [20]}),
 ]

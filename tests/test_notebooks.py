@@ -18,6 +18,7 @@ from vae_book.notebooks import (
     check_values,
     declared_parameters,
     execute,
+    find_notebook,
     load_params,
     output_name,
     parameters_for,
@@ -243,6 +244,23 @@ def test_a_failing_cell_is_named_and_leaves_the_output_alone(tmp_path):
     assert output.read_text() == "before"
     assert sorted(os.listdir(tmp_path)) == ["a.ipynb", "out.failed.ipynb", "out.ipynb"]
     assert "Traceback" in (tmp_path / "out.failed.ipynb").read_text()
+
+
+@pytest.mark.parametrize(
+    "name, values, words",
+    [
+        ("fig3_marginal_likelihood", {"settings": {"log_marginal": None}}, "log_marginal"),
+        ("fig4_manifold", {"settings": {"latent_dim": 3}}, "latent_dim"),
+        ("fig4_manifold", {"grid_size": 1_000}, "is not 1 to 100"),
+        ("fig5_samples", {"n_columns": 101}, "is not 1 to 100"),
+        ("models", {"shown": [20]}, "is not 0 to 19"),
+        ("estimators", {"n_draws": 1}, "is not 2 to 100,000"),
+        ("fig2_lower_bound", {"latent_dims": [2, 2]}, "names 2 twice"),
+    ],
+)
+def test_a_notebook_of_the_book_refuses_what_it_cannot_show(name, values, words):
+    with pytest.raises(ParameterError, match=words):
+        check_values(find_notebook(name), values)
 
 
 def test_the_path_of_a_data_set_is_as_seen_from_here(notebook, tmp_path, monkeypatch):
