@@ -110,7 +110,7 @@ FIG3 = [
     Row("fig3_marginal_likelihood", FIG3_FEW | {"n_points": 1, "n_bracket_points": 1}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"n_points": 100_000, "n_bracket_points": 400}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"bias_latent_dims": [60, 1]}),
-    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [60]}),
+    Row("fig3_marginal_likelihood", FIG3_FEW | {"latent_dims": [24]}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"n_samples": 1}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"settings": {"likelihood": "gaussian"}}),
     Row("fig3_marginal_likelihood", FIG3_FEW | {"datasets": ["few.npz"], "n_trains": []}),

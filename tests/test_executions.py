@@ -171,8 +171,8 @@ def test_execution(row, own_store, tmp_path, monkeypatch):
 
 
 def may_be_pinned(row: Row) -> bool:
-    """Not the record of a build, nor what follows from runs that are committed later."""
-    return not (row.from_book or row.notebook == "status")
+    """Not the records of builds and benchmarks, nor what follows from runs committed later."""
+    return not (row.from_book or row.notebook in ("status", "speed", "estimator"))
 
 
 def test_what_is_pinned_is_executed():

@@ -250,6 +250,7 @@ def test_a_failing_cell_is_named_and_leaves_the_output_alone(tmp_path):
     "name, values, words",
     [
         ("fig3_marginal_likelihood", {"settings": {"log_marginal": None}}, "log_marginal"),
+        ("fig3_marginal_likelihood", {"latent_dims": [25]}, "is not 1 to 24"),
         ("fig4_manifold", {"settings": {"latent_dim": 3}}, "latent_dim"),
         ("fig4_manifold", {"grid_size": 1_000}, "is not 1 to 100"),
         ("fig5_samples", {"n_columns": 101}, "is not 1 to 100"),
