@@ -76,7 +76,7 @@ SURVIVORS = {  # a mutant's name -> why it may live; it counts as alive and is n
     "marginal_likelihood/chains: 1000 -> 2001": "more candidates find the same modes",
     "marginal_likelihood/importance.fitted_proposal: 40 -> 81": "a longer chain fits as well",
     "marginal_likelihood/importance.fitted_proposal: 5 -> 11": "longer moves fit as well",
-    "runs/trainer.Trainer._log_marginal: False -> True": "a bar more, after two seconds",
+    "hmc.step: -1 -> 1": "a momentum has two axes, and the last is the second",
     "runs/store.read_metrics: 2 -> 5": "which line of the caller a warning names",
 }
 SWAPS = {
