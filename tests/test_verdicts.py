@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vae_core as vc
 from vae_book import verdicts as v
 from vae_book.plots import paper
 from vae_book.readings import config_of
@@ -12,6 +13,8 @@ from vae_book.verdicts.figure2 import equal_pairs, figure2_runs
 from vae_book.verdicts.verdict import interval, lead_words, miss, outcome
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
 
 
 def run_at(offset=0.0, *, n_samples=10_000_000, seed=0, settings=(), **experiment):
@@ -282,3 +285,25 @@ def test_appendix_d_is_judged_by_its_error_against_the_sandwich(low, high, expec
     assert row.ours == (
         f"at most {low:.1f} nats off below 5 latent variables; {high:.1f} above with 20"
     )
+
+
+def test_the_reports_numbers_are_those_of_the_stored_runs():
+    rows = [row for row in v.verdicts(vc.all_runs()) if row.passed]
+
+    def held(*starts):
+        passed = [
+            ok for start in starts for r in rows if r.claim.startswith(start) for ok in r.passed
+        ]
+        return sum(passed), len(passed)
+
+    algorithms = "AEVB: the test", "wake-sleep: the test"
+    mnist, faces = (held(*(f"{d}, {a}" for a in algorithms)) for d in ("MNIST", "Frey Face"))
+    ends = held("1,000 points: the end of", "50,000 points: the end of")
+    report = " ".join((BOOK / "reproducibility/report.md").read_text().split())
+    assert f"{mnist[0]} of the {mnist[1]} curves of Figure 2 on MNIST lie within 1.5 nats" in report
+    assert f"{faces[0]} of the {faces[1]} on Frey Face within 4%" in report
+    assert f"{ends[0]} of the {ends[1]} curves of Figure 3 end within 1.5 nats" in report
+    far = [row for row in rows if "after 10⁸ samples" in row.claim]
+    assert ("No curve of ours goes on to the hundred million samples" in report) == (not far)
+    order = held("The order of the three")
+    assert ("every pair of them in the paper's order" in report) == (order[0] == order[1])
