@@ -221,7 +221,7 @@ def test_values_arrive_as_given_in_this_python(tmp_path):
     assert printed(output) == f"{expected}\n"
     assert [path.name for path in output.parent.iterdir()] == ["out.ipynb"]
     node = nbformat.read(output, as_version=4)
-    assert node.cells[2].metadata.tags == ["injected-parameters", "hide-input"]
+    assert node.cells[3].metadata.tags == ["injected-parameters", "hide-input"]
     assert node.metadata.papermill == {
         "parameters": {"latent_dims": [2, 50], "step_size": 1, "n_samples": 8, "seed": 3}
     }

@@ -291,8 +291,8 @@ def test_an_interruption_says_whether_there_is_a_checkpoint(digits, tmp_path, ca
         trainer = Trainer(config(n_samples=10**8), digits)
         advance = trainer.advance
 
-        def stop_at_ten(trainer=trainer, advance=advance):
-            advance()
+        def stop_at_ten(most, trainer=trainer, advance=advance):
+            advance(most)
             if trainer.samples == 1_000:
                 os.kill(os.getpid(), signal.SIGINT)
 
