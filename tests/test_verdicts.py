@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -302,6 +303,8 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
     report = " ".join((BOOK / "reproducibility/report.md").read_text().split())
     assert f"{mnist[0]} of the {mnist[1]} curves of Figure 2 on MNIST lie within 1.5 nats" in report
     assert f"{faces[0]} of the {faces[1]} on Frey Face within 4%" in report
+    card = " ".join("".join(nbformat.read(BOOK / "index.ipynb", 4).cells[0].source).split())
+    assert f"{faces[0]} of the {faces[1]} curves on Frey Face lie within 4%" in card
     assert f"{ends[0]} of the {ends[1]} curves of Figure 3 end within 1.5 nats" in report
     far = [row for row in rows if "after 10⁸ samples" in row.claim]
     assert ("No curve of ours goes on to the hundred million samples" in report) == (not far)

@@ -147,8 +147,9 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
         rows.append([*choice_words(choice), *cells, nats(float(np.mean(found)))])
     best = list(nearest.values())
     rows.append(["each its own", "", "", *map(nats, best), nats(float(np.mean(best)))])
-    title = f"{name_of(algorithm)} on {dataset_spec(dataset).title}: distance by choice, in nats"
-    header = ["step", "accumulating minibatches", "prior's sd"]
+    name = f"{name_of(algorithm)} on {dataset_spec(dataset).title}"
+    title = f"{name}: distance by choice, in nats"
+    header = [f"{name}: step", "accumulating minibatches", "prior's sd"]
     header += [f"<i>N</i><sub>z</sub> = {size}" for size in sizes]
     return Table([*header, "all sizes"], rows, title, n_text_columns=3)
 
