@@ -189,7 +189,7 @@
       return ticks(y, 5).map((v) => `<path class="vl-grid" d="M${EDGE.left} ${py(v)}H${end}"/>
           <text x="${EDGE.left - 4}" y="${py(v) + 4}" text-anchor="end">${minus(`${v}`)}</text>`).join("")
         + columns.map((v) => `<path class="vl-grid" d="M${px(v)} ${EDGE.top}V${floor}"/>
-          <text x="${px(v)}" y="${height - 6}" text-anchor="middle">${tickLabel(v, isLog)}</text>`).join("")
+          <text x="${Math.min(px(v), width - 12)}" y="${height - 6}" text-anchor="middle">${tickLabel(v, isLog)}</text>`).join("")
         + `<path class="vl-frame" d="M${EDGE.left} ${EDGE.top}V${floor}H${end}"/>`;
     }
 
