@@ -1,13 +1,18 @@
-/* What is too wide for its column is set smaller, within reason; what scrolls all the same can be
- * scrolled from the keyboard. A picture of pixels fills the window when it is pressed. */
+/* What is too wide for its column is set smaller, within reason, an equation above its number; what
+ * scrolls all the same can be scrolled from the keyboard. A picture of pixels fills the window when it is
+ * pressed. */
 (() => {
   const SMALLEST = { "mjx-container[display]": 0.6, pre: 0.8 }; // of the usual size
+  const BESIDE = 0.8; // an equation keeps its number beside it if that leaves it at least so large
   const SCROLLERS =
     "mjx-container[display], pre, div.cell_output, .bd-article table, .pst-scrollable-table-container";
 
   function fit(element, smallest) {
     element.dataset.usualSize ??= element.style.fontSize;
     element.style.fontSize = element.dataset.usualSize;
+    const equation = element.closest("div.math");
+    equation?.classList.remove("vc-below");
+    equation?.classList.toggle("vc-below", element.clientWidth < BESIDE * element.scrollWidth);
     const share = element.clientWidth / element.scrollWidth;
     if (share < 1) {
       const size = parseFloat(getComputedStyle(element).fontSize);

@@ -37,6 +37,7 @@ from vae_book.plots.style import (
 )
 from vae_book.plots.tables import (
     Comparison,
+    Note,
     Table,
     bound_table,
     choice_table,
@@ -44,6 +45,7 @@ from vae_book.plots.tables import (
     contest_table,
     counts_for,
     nats,
+    power,
 )
 from vae_book.words import counted
 
@@ -53,6 +55,7 @@ __all__ = [
     "NAMES",
     "Comparison",
     "Figure",
+    "Note",
     "Panel",
     "Table",
     "active_dimensions",
@@ -80,6 +83,7 @@ __all__ = [
     "nats",
     "paper_latent_dims",
     "png_panel",
+    "power",
     "provenance",
     "reconstruction_figure",
     "samples_figure",

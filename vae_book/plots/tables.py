@@ -52,7 +52,10 @@ def compare(runs, at=(1e6, 1e7), split: str = "test") -> list[Comparison]:
 
 @dataclass(frozen=True)
 class Table:
-    """A table for the page (HTML) and for plain text."""
+    """A table for the page (HTML) and for plain text.
+
+    On the page a column of text that says the same in every row stands in the caption instead.
+    """
 
     header: list[str]
     rows: list[list[str]]
@@ -63,26 +66,51 @@ class Table:
     def _repr_html_(self) -> str:
         if not self.rows:
             return f"<p>{escape(self.label)}: no such runs here.</p>"
+        same = self._same()
 
         def cells(values, tag):
             align = ["left"] * self.n_text_columns + ["right"] * len(values)
             scope = ' scope="col"' if tag == "th" else ""
             return "".join(
-                f'<{tag}{scope} style="text-align:{side};padding:.25rem .5rem">{value}</{tag}>'
-                for value, side in zip(values, align, strict=False)
+                f'<{tag}{scope} style="text-align:{align[i]};padding:.25rem .5rem">{value}</{tag}>'
+                for i, value in enumerate(values)
+                if i not in same
             )
 
         body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows)
+        told = ", ".join(f"{self.header[i]} {self.rows[0][i]}" for i in same)
+        caption = f"<caption>In every row: {told}</caption>" if told else ""
         label = escape(self.label, quote=True)
         kind = f"vc-table {self.kind}".strip()
         return (
             f'<div class="{kind}" style="overflow-x:auto" tabindex="0" role="region" '
-            f'aria-label="{label}"><table class="table"><thead><tr>{cells(self.header, "th")}'
+            f'aria-label="{label}"><table class="table">{caption}'
+            f"<thead><tr>{cells(self.header, 'th')}"
             f"</tr></thead><tbody>{body}</tbody></table></div>"
         )
 
     def __repr__(self) -> str:
         return "\n".join("  ".join(map(plain, row)) for row in [self.header, *self.rows])
+
+    def _same(self) -> list[int]:
+        """Columns of text, where there are other columns, that say the same in several rows."""
+        if len(self.rows) < 2 or self.n_text_columns >= len(self.header):
+            return []
+        columns = list(zip(*self.rows, strict=True))[: self.n_text_columns]
+        return [i for i, column in enumerate(columns) if len(set(column)) == 1 and column[0]]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence or two that a cell says, as a paragraph of the page."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.text)}</p>"
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 def counts_for(runs) -> list[float]:
@@ -164,7 +192,7 @@ def contest_table(runs) -> Table:
         ]
         for c in contests(runs)
     ]
-    return Table(header, rows, "AEVB against wake-sleep at the end of both runs", n_text_columns=2)
+    return Table(header, rows, "AEVB against wake-sleep at the end of both runs", n_text_columns=3)
 
 
 def _experiment(run) -> tuple[str, int, str]:

@@ -1,0 +1,137 @@
+"""The tables below the claims and the findings of the front page, from runs made for it."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from test_verdicts import all_of_figure2, all_of_figure3, run_at, with_metrics
+
+import vae_core as vc
+from vae_book.plots import Note, Table, marginal
+from vae_book.verdicts import evidence, figure2
+from vae_book.verdicts.findings import findings
+from vae_book.verdicts.verdict import Verdict
+
+ROOT = Path(__file__).resolve().parents[1]
+MEAN_FACE = json.loads((ROOT / "book/studies/mean_face.json").read_text())
+
+
+def shown(html):
+    """The texts of the elements of a page, in order."""
+    found = []
+    parser = HTMLParser()
+    parser.handle_data = found.append
+    parser.feed(html)
+    return found
+
+
+def test_a_column_that_says_the_same_in_every_row_is_said_once():
+    table = Table(["Data", "Nz", "bound"], [["MNIST", "2", "-1"], ["MNIST", "5", "-1"]], "x", 2)
+    assert shown(table._repr_html_()) == (
+        ["In every row: Data MNIST", "Nz", "bound", "2", "-1", "5", "-1"]
+    )
+    assert repr(table).splitlines() == ["Data  Nz  bound", "MNIST  2  -1", "MNIST  5  -1"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_text_columns"),
+    [([["MNIST", "2"]], 1), ([["MNIST", "2"], ["MNIST", "5"]], 2), ([["", "2"], ["", "5"]], 1)],
+)
+def test_one_row_cards_and_empty_cells_keep_their_columns(rows, n_text_columns):
+    html = Table(["Data", "Nz"], rows, "x", n_text_columns)._repr_html_()
+    assert "In every row" not in html and shown(html)[:2] == ["Data", "Nz"]
+
+
+def test_a_note_is_a_paragraph_and_its_text():
+    note = Note("3 of 5 <b>")
+    assert (note._repr_html_(), repr(note)) == ("<p>3 of 5 &lt;b&gt;</p>", "3 of 5 <b>")
+
+
+def test_claims_without_a_run_are_not_listed():
+    told = Verdict("Figure 2", "AEVB leads", "page", (True, False), "curves", ours="by 2 nats")
+    table = evidence.claim_table([told, Verdict("Figure 2", "No run", "page")])
+    assert table.rows == [["AEVB leads", "◔ 1 of 2 curves", "", "by 2 nats"]]
+    assert evidence.claim_table([Verdict("Figure 2", "No run", "page")]) is None
+
+
+def test_bounds_by_size_are_those_at_a_count_that_all_reach():
+    runs = [run_at(latent_dim=10), run_at(latent_dim=20, n_samples=1_000_000)]
+    runs += [run_at(latent_dim=20, algorithm="wake_sleep")]
+    expected = [run.at(1e6) for run in runs[:2]]
+    assert evidence.size_table(runs).rows == [
+        ["MNIST", "10<sup>6</sup>", str(dim), f"−{-bound:.1f}"]
+        for dim, bound in zip((10, 20), expected, strict=True)
+    ]
+
+
+def test_variances_are_those_of_models_whose_weights_are_stored():
+    run = with_metrics(run_at(), **{"bound_variance/test/50": {"variance": 0.25}})
+    assert evidence.variance_table([run]).rows == []
+    stored = next(r for r in vc.all_runs() if "bound_variance/test/50" in r.metrics)
+    (row,) = evidence.variance_table([stored]).rows
+    assert float(row[-1]) == round(stored.metrics["bound_variance/test/50"]["variance"], 4)
+
+
+def test_the_plateau_ends_where_the_curve_leaves_it():
+    kind = dict(dataset="freyface", algorithm="wake_sleep", latent_dim=2)
+    stays, leaves = run_at(**kind), run_at(50.0, seed=1, **kind)
+    first, second = evidence.plateau_table([stays, leaves, run_at()]).rows
+    assert first[:4] == ["2", "0", "its end", "10<sup>7</sup>"]
+    assert second[2] != "its end" and float(second[4]) == pytest.approx(float(first[4]) + 50)
+
+
+def test_algorithms_are_ordered_by_their_ends_on_test_images():
+    runs = all_of_figure3()
+    rows = evidence.order_table(runs).rows
+    assert [row[1] for row in rows] == ["1,000", "50,000"]
+    for row, n_train in zip(rows, (1_000, 50_000), strict=True):
+        ends = {
+            run.config.algorithm: run.curve["test_log_marginal"][-1]
+            for run in runs
+            if run.config.n_train == n_train
+        }
+        best = max(ends, key=ends.get)
+        name = {"aevb": "AEVB", "mcem": "Monte Carlo EM", "wake_sleep": "Wake-sleep"}[best]
+        assert row[2].startswith(f"{name} −{-ends[best]:.1f}")
+
+
+def test_the_findings_are_those_of_the_runs():
+    worse = [
+        run_at(-3.0, dataset="mnist", latent_dim=3),
+        run_at(algorithm="wake_sleep", latent_dim=3),
+    ]
+    others = [r for r in all_of_figure2() if r.config.latent_dim != 3]
+    found = {f.title: f for f in findings([*others, *worse, *all_of_figure3()], MEAN_FACE)}
+    lead = figure2.paper_contest("mnist", 3, 1e7)[0] - 3.0
+    wins = 8 + (lead > 0)
+    assert found["The order of the algorithms holds"].number == f"{wins} of 9"
+    assert found["Faces have one reading"].number == "8 of 8"
+    misses = found["Not every curve lands, or goes far enough"]
+    assert misses.text.startswith("1 of the 18 curves") and "0 of the 12 ends" in misses.text
+    assert misses.number == "0 of 18"
+    after, before = (
+        sum(c["test_bound"][-1] for c in MEAN_FACE["curves"][name]) / 2
+        for name in ("wake_sleep_centred", "wake_sleep")
+    )
+    assert found["A famous plateau has a cause"].number == f"+{after - before:.0f} nats"
+
+
+def test_what_no_run_can_tell_is_no_finding():
+    titles = [found.title for found in findings([], MEAN_FACE)]
+    assert titles == [
+        "The best surprise lies past the edge of the print",
+        "A famous plateau has a cause",
+    ]
+
+
+def test_the_estimators_finding_is_the_gap_to_quadrature():
+    runs = all_of_figure3()
+    gaps = {"aevb": 2.0, "mcem": 1.0, "wake_sleep": 9.0}
+    for run in runs:
+        for split in marginal.SPLITS:
+            true = marginal.end_of(run, split)[2] + gaps[run.config.algorithm]
+            name = f"log_marginal/{split}/quadrature/1000/tolerance=0.002"
+            run.metrics[name] = {"mean": true}
+    (found,) = [f for f in findings(runs, MEAN_FACE) if "Figure 3 measures" in f.title]
+    assert found.number == "+2.0 nats" and "1.0 to 2.0 nats better" in found.text

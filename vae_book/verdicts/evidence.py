@@ -1,0 +1,94 @@
+"""The tables below a chapter's claims: what was judged, and the numbers behind it."""
+
+from collections.abc import Iterable, Sequence
+
+from vae_book.claims import PLATEAU, bounds_at, crossing
+from vae_book.plots.curves import group_runs
+from vae_book.plots.style import name_of
+from vae_book.plots.tables import Table, nats, power
+from vae_book.verdicts.figure2 import judged_at
+from vae_book.verdicts.verdict import OUTCOMES, Verdict
+from vae_core.data import DataNotFound
+from vae_core.runs import MissingRunError, Run
+from vae_core.runs import metrics as evaluations
+
+NZ = "<i>N</i><sub>z</sub>"
+NTRAIN = "<i>N</i><sub>train</sub>"
+
+
+def claim_table(rows: Iterable[Verdict]) -> Table | None:
+    """The claims that some stored run can tell about; None where there is no such claim."""
+    body = [
+        [row.claim, f"{OUTCOMES[row.outcome][0]} {row.held}", row.paper, row.ours]
+        for row in rows
+        if row.passed
+    ]
+    header = ["What the paper shows or says", "Held in", "The paper", "Here"]
+    return Table(header, body, "The claims, judged", len(header), "vc-claims") if body else None
+
+
+def size_table(runs: Iterable[Run]) -> Table:
+    """AEVB's test bound for each number of latent variables, where all of a data set's runs reach.
+
+    The mean over the seeds that go so far.
+    """
+    aevb = [run for run in runs if run.config.algorithm == "aevb"]
+    rows = []
+    for group in group_runs(aevb, lambda run: run.config.dataset).values():
+        samples = judged_at(group)
+        bounds = bounds_at(group, samples)
+        rows += [
+            [group[0].config.spec.title, power(samples), str(dim), nats(bound)]
+            for dim, bound in bounds.items()
+        ]
+    return Table(["Data", "samples", NZ, "AEVB, test bound"], rows, "Test bounds by size", 2)
+
+
+def variance_table(runs: Iterable[Run]) -> Table:
+    """The variance over draws of epsilon of the test set's mean bound, in squared nats.
+
+    For runs whose weights are stored, where it is stored or can be computed here.
+    """
+    rows = []
+    for run in (run for run in runs if run.has_weights):
+        try:
+            variance = evaluations.bound_variance(run)["variance"]
+        except (MissingRunError, DataNotFound):
+            continue
+        c = run.config
+        labels = [c.spec.title, name_of(c.algorithm), str(c.latent_dim), str(c.seed)]
+        rows.append([*labels, nats(variance, digits=4)])
+    header = ["Data", "Algorithm", NZ, "Seed", "variance, nats²"]
+    return Table(header, rows, "Variance of the estimated test bound", 2)
+
+
+def plateau_table(runs: Iterable[Run]) -> Table:
+    """How long wake-sleep's test bound on Frey Face stays below the upper edge of PLATEAU."""
+    high = PLATEAU[1]
+    rows = []
+    for run in runs:
+        c = run.config
+        if (c.dataset, c.algorithm) != ("freyface", "wake_sleep"):
+            continue
+        until = crossing(run.curve["samples"], run.curve["test_bound"], high)
+        end, bound = run.curve["samples"][-1], run.curve["test_bound"][-1]
+        stays = power(until) if until <= end else "its end"
+        rows.append([str(c.latent_dim), str(c.seed), stays, power(end), nats(bound)])
+    header = [NZ, "Seed", f"below {high:.0f} nats until", "end, samples", "test bound there"]
+    return Table(header, rows, "Wake-sleep on Frey Face")
+
+
+def order_table(runs: Sequence[Run]) -> Table:
+    """The algorithms of each panel of Figure 3, the best on the test images first."""
+
+    def end(run: Run) -> float:
+        return float(run.curve["test_log_marginal"][-1])
+
+    groups = group_runs(runs, lambda run: (run.config.dataset, run.config.n_train))
+    rows = []
+    for _, group in sorted(groups.items()):
+        ranked = sorted(group, key=end, reverse=True)
+        order = ", ".join(f"{name_of(r.config.algorithm)} {nats(end(r))}" for r in ranked)
+        rows.append([group[0].config.spec.title, f"{group[0].config.n_train:,}", order])
+    header = ["Data", NTRAIN, "Test images, log <i>p</i>(<i>x</i>), best first"]
+    return Table(header, rows, "The order of the algorithms", len(header))
