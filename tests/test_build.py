@@ -104,6 +104,17 @@ def test_cells_of_results_are_named_without_javascript():
     assert not second.td.attrs
 
 
+def test_rows_of_sentences_name_their_cells():
+    head = "<thead><tr><th>Method</th><th><p>\\(q\\) used</p></th></tr></thead>"
+    row = "<tbody><tr><td>EM</td><td>exact</td></tr></tbody>"
+    tables = [f'<table class="table{kind}">{head}{row}</table>' for kind in (" stacked", "")]
+    context = {"body": "".join(tables)}
+    book_pages.name_stacked_cells(None, "page", None, context, None)
+    stacked, plain = BeautifulSoup(context["body"], "html.parser").select("table")
+    assert [cell["data-head"] for cell in stacked.select("td")] == ["Method", "q used"]
+    assert not plain.td.attrs
+
+
 @pytest.mark.parametrize(
     ("after", "bound"), [(". And", "."), ("), and", "),"), (" and", None), ("-th", None)]
 )

@@ -88,9 +88,20 @@ def name_cells(app, doctree, docname):
             table.replace_self(named)
 
 
+def name_stacked_cells(app, pagename, templatename, context, doctree):
+    """The same for tables of sentences, whose rows a telephone shows as paragraphs."""
+    if "body" in context:
+        context["body"] = re.sub(
+            r'<table class="[^"]*\bstacked\b.*?</table>',
+            lambda table: with_names(table[0]),
+            context["body"],
+            flags=re.S,
+        )
+
+
 def with_names(html_table):
     soup = BeautifulSoup(html_table, "html.parser")
-    heads = [head.get_text() for head in soup.select("thead th")]
+    heads = [re.sub(r"\\[()]", "", head.get_text().strip()) for head in soup.select("thead th")]
     for row in soup.select("tbody tr"):
         for cell, head in zip(row.find_all("td"), heads, strict=False):
             cell["data-head"] = head
@@ -147,4 +158,5 @@ def setup(app):
     app.connect("html-page-context", plain_citations)
     app.connect("html-page-context", bound_punctuation)
     app.connect("html-page-context", live_back_links)
+    app.connect("html-page-context", name_stacked_cells)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
