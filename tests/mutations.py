@@ -30,7 +30,7 @@ TESTS = {  # in this order, until one fails: the fast ones first
     "data/load": "test_data",
     "runs/config": "test_config test_golden_runs",
     "runs/steps": "test_steps test_golden_runs test_training",
-    "runs/trainer": "test_golden_runs test_training",
+    "runs/trainer": "test_golden_runs test_training test_steps",
     "runs/store": "test_golden_runs test_runs test_stops",
     "runs/checkpoint": "test_stops test_runs",
     "runs/fit": "test_fit",
@@ -76,7 +76,15 @@ SURVIVORS = {  # a mutant's name -> why it may live; it counts as alive and is n
     "marginal_likelihood/chains: 1000 -> 2001": "more candidates find the same modes",
     "marginal_likelihood/importance.fitted_proposal: 40 -> 81": "a longer chain fits as well",
     "marginal_likelihood/importance.fitted_proposal: 5 -> 11": "longer moves fit as well",
+    "marginal_likelihood/importance.importance_sampling: 0 -> 1": (
+        "blocks of another size give the same numbers"
+    ),
     "hmc.step: -1 -> 1": "a momentum has two axes, and the last is the second",
+    "runs/steps.fused: False -> True": "a graph for any shape computes the same",
+    "runs/steps.Replays._prepare: True -> False": "a step of either kind fills the caches",
+    "runs/steps.cuda_graph: graph.register_generator_state(generator) -> pass": (
+        "only a GPU can tell: the tests of test_steps that need one"
+    ),
     "runs/store.read_metrics: 2 -> 5": "which line of the caller a warning names",
 }
 SWAPS = {

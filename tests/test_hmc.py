@@ -309,6 +309,16 @@ def test_a_transition_diverges_above_an_energy_error_of_1000(height, is_divergen
     assert info.is_divergent.item() == is_divergent and after.position.item() == 0
 
 
+def test_the_first_step_stops_growing_at_ten_where_nothing_is_refused():
+    """0.1 doubled until it is no longer below ten."""
+
+    def flat(z):
+        return torch.zeros(len(z)), torch.zeros_like(z)
+
+    found = hmc.reasonable_step_size(hmc.init(torch.zeros(3, 2), flat), flat, generator=seeded(0))
+    torch.testing.assert_close(found, torch.full((3,), 12.8))
+
+
 def test_the_first_step_is_doubled_or_halved_until_acceptance_passes_one_half():
     sds = torch.tensor([1e-3, 0.05, 1.0, 4.0], dtype=torch.float64)
 

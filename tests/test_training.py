@@ -118,6 +118,14 @@ def test_a_diverging_run_names_the_step_size(digits):
         trainer.run(progress=False)
 
 
+def test_a_row_that_is_not_finite_stops_the_run_and_is_named(digits, monkeypatch):
+    monkeypatch.setattr(training, "mean_bound", lambda *args: math.inf)
+    trainer = Trainer(config(), digits)
+    with pytest.raises(FloatingPointError, match="train_bound is inf after step"):
+        trainer.run(progress=False)
+    assert trainer.curve == []
+
+
 def test_minibatches_are_training_rows_drawn_with_replacement(digits):
     images = Images(digits.train_bytes, digits.levels)
     rows = images.minibatch(4_000, torch.Generator().manual_seed(0))
