@@ -19,7 +19,7 @@ from vae_core.runs.checks import SUMS
 
 
 def archive_name() -> str:
-    """The archive of this version: `vae_core-reference-1.2.0.tar.xz`."""
+    """The archive of this version: `vae_core-reference-1.3.0.tar.xz`."""
     return f"vae_core-reference-{version('vae_core')}.tar.xz"
 
 
