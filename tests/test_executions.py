@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from execution_rows import OWN, ROWS, Row
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from vae_book._kernel import fork_kernels
 from vae_book.notebooks import execute, find_notebook

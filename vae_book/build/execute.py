@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 
-from vae_book._kernel import stop
+from vae_book._kernel import fork_kernels, stop
 from vae_book.build.fingerprint import fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +45,7 @@ def execute_all(notebooks, params_file, stage, jobs, force=False):
         values = {notebook: parameters_for(notebook, params) for notebook in notebooks}
     except ParameterError as error:
         raise ExecutionError(str(error)) from None
+    fork_kernels()
     last = [notebook for notebook in notebooks if name_of(notebook) == READS_TIMES]
     others = [notebook for notebook in notebooks if notebook not in last]
     inputs = fingerprint([ROOT / path for path in INPUTS], ROOT)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 
+from vae_book._kernel import fork_kernels
 from vae_book.notebooks import execute
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -28,6 +29,7 @@ def refresh(notebook):
 
 
 def main():
+    fork_kernels()
     named = [Path(name) for name in sys.argv[1:]]
     for notebook in named or sorted(BOOK.rglob("*.ipynb")):
         print(notebook, flush=True)
