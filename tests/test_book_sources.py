@@ -245,6 +245,28 @@ def test_the_lints_find_what_they_are_for(lint, text, n_found):
     assert len(lint(text)) == n_found
 
 
+def should_show(source):
+    """Whether a cell prints, or ends with a value: not where it only sets something."""
+    last = ast.parse(source).body[-1]
+    called = getattr(getattr(last, "value", None), "func", None)
+    sets = {"clear_output", "set_num_threads"} & {getattr(called, k, "") for k in ("id", "attr")}
+    return "print(" in source or (isinstance(last, ast.Expr) and not sets)
+
+
+@each_notebook
+def test_a_cell_that_should_show_something_does(path):
+    """A loop over runs that finds none prints nothing, and nobody misses it."""
+    silent = [
+        cell.source
+        for cell in code_cells(path)
+        if not {"remove-cell", "parameters"} & set(tags(cell))
+        and not cell.outputs
+        and should_show(cell.source)
+        and "no run is stored" not in cell.source  # a warning
+    ]
+    assert silent == []
+
+
 @each_notebook
 def test_results_are_printed_as_sentences(path):
     """No bare truth values and no shouting: what a cell found is said in words or in a table."""

@@ -130,8 +130,7 @@ NEXT_FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done,
 
 
 def cut_off(visit, width):
-    """On a desk nothing scrolls sideways, and an equation nowhere; on less, what does can be reached
-    from the keyboard."""
+    """On a desk nothing scrolls sideways, equations nowhere; elsewhere what does can be reached."""
     visit.tab.set_viewport_size({"width": width, "height": 800})
     if width == WIDTHS[0]:
         narrow = visit.overflow()
