@@ -44,6 +44,13 @@ def test_a_run_is_trained_once_and_found_again(monkeypatch):
     assert np.array_equal(first.curve["test_bound"], again.curve["test_bound"])
 
 
+def test_training_is_seen_unless_one_asks_for_quiet(capfd):
+    get_or_run(config(seed=1))
+    assert "digits-aevb-z2-s1" in capfd.readouterr().err
+    quiet(config(seed=2))
+    assert "digits-aevb-z2-s2" not in capfd.readouterr().err
+
+
 def test_what_is_stored_is_what_the_contract_says():
     run = quiet(config())
     stored = json.loads((run.path / "run.json").read_text())
