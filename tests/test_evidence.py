@@ -65,6 +65,18 @@ def test_bounds_by_size_are_those_at_a_count_that_all_reach():
     ]
 
 
+def test_the_scatter_over_seeds_is_that_of_the_widest_experiment():
+    def seeds(offsets, **experiment):
+        return [run_at(offset, seed=i, **experiment) for i, offset in enumerate(offsets)]
+
+    runs = seeds([0.0, 1.0], latent_dim=5) + seeds([0.0, 3.0, 1.0], latent_dim=10)
+    note = evidence.scatter_note([*runs, *seeds([0.0], algorithm="wake_sleep", latent_dim=10)])
+    told = "seeds of MNIST, AEVB: 3.0 nats, with 10 latent variables"
+    assert repr(note) == f"Farthest apart after 1,000,000 samples lie the {told}"
+    assert evidence.scatter_note(runs[:1]) is None
+    assert evidence.scatter_note(runs, samples=1e8) is None
+
+
 def test_variances_are_those_of_models_whose_weights_are_stored():
     run = with_metrics(run_at(), **{"bound_variance/test/50": {"variance": 0.25}})
     assert evidence.variance_table([run]).rows == []

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from vae_book.claims import PLATEAU, bounds_at, crossing
 from vae_book.plots.curves import group_runs
 from vae_book.plots.style import name_of
-from vae_book.plots.tables import Table, nats, power
+from vae_book.plots.tables import Note, Table, compare, nats, power
 from vae_book.verdicts.figure2 import judged_at
 from vae_book.verdicts.verdict import OUTCOMES, Verdict
-from vae_core.data import DataNotFound
+from vae_book.words import counted
+from vae_core.data import DataNotFound, dataset_spec
 from vae_core.runs import MissingRunError, Run
 from vae_core.runs import metrics as evaluations
 
@@ -42,6 +43,23 @@ def size_table(runs: Iterable[Run]) -> Table:
             for dim, bound in bounds.items()
         ]
     return Table(["Data", "samples", NZ, "AEVB, test bound"], rows, "Test bounds by size", 2)
+
+
+def scatter_note(runs: Iterable[Run], samples: float = 1e6) -> Note | None:
+    """How far apart the seeds of one experiment lie at a sample count, where it is the farthest.
+
+    By data set and algorithm; None where no experiment has several runs that reach so far.
+    """
+    compared = [item for item in compare(runs, at=[samples]) if item.n_seeds > 1]
+    parts = []
+    for group in group_runs(compared, lambda item: (item.dataset, item.algorithm)).values():
+        widest = max(group, key=lambda item: item.spread)
+        where = counted(widest.latent_dim, "latent variable")
+        name = f"{dataset_spec(widest.dataset).title}, {name_of(widest.algorithm)}"
+        parts.append(f"{name}: {nats(2 * widest.spread)} nats, with {where}")
+    if not parts:
+        return None
+    return Note(f"Farthest apart after {samples:,.0f} samples lie the seeds of " + "; ".join(parts))
 
 
 def variance_table(runs: Iterable[Run]) -> Table:
