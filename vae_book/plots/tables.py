@@ -138,7 +138,7 @@ def bound_table(runs, at=(1e6, 1e7), split: str = "test") -> Table:
         distances = [paper.mean_abs_difference(run, split) for run in group]
         rows.append([*row, nats(float(np.mean(distances)))])
     header.append("mean distance")
-    return Table(header, rows, f"{split} bound beside the paper's, in nats", n_text_columns=4)
+    return Table(header, rows, f"{split} bound beside the paper's, in nats", 4, "tight")
 
 
 def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Table | None:
