@@ -103,8 +103,8 @@ class Visit:
 
 # What is wider than its place: it scrolls, or (lost) nobody can reach its end
 CUT_OFF = """() => {
-    const kinds = "article :is(mjx-container[display], pre, table, .vc-table, figure, .vc-figure, " +
-        "img, svg)";
+    const kinds = "article :is(mjx-container[display], pre, table, .vc-table, figure, " +
+        ".vc-figure, img, svg)";
     const right = document.documentElement.clientWidth + 1;
     const scrolls = (e) => /auto|scroll/.test(getComputedStyle(e).overflowX);
     const width = (e) => `${e.tagName} ${e.scrollWidth} > ${e.clientWidth}: `;
