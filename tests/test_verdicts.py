@@ -317,6 +317,14 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
         if (run.config.dataset, run.config.algorithm) == ("freyface", "aevb")
     ]
     assert f"lie {-min(off):.1f}% below to {max(off):.1f}% above the printed curves" in report
+    wide = [
+        f"{run.at(1e6):.0f}"
+        for run in figure2_runs(vc.all_runs())
+        if (run.config.algorithm, run.config.latent_dim) == ("wake_sleep", 200)
+    ]
+    first, second, third = sorted(wide)
+    told = f"its three runs are at {first}, {second} and {third} nats after a million samples"
+    assert told in report
     far = [row for row in rows if "after 10⁸ samples" in row.claim]
     assert ("No curve of ours goes on to the hundred million samples" in report) == (not far)
     order = held("The order of the three")

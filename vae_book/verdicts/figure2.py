@@ -10,7 +10,7 @@ from vae_book.claims import AXIS_END, Contest, common_count, contest, crossing
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
 from vae_book.plots.tables import nats, span
-from vae_book.readings import FREE_FIELDS, is_of_reading, longest, reading_of
+from vae_book.readings import FREE_FIELDS, experiment_of, is_of_reading, longest, reading_of
 from vae_book.verdicts.verdict import Verdict, interval, lead_words, miss
 from vae_core.data import DATASETS
 from vae_core.runs import Run
@@ -306,20 +306,15 @@ def judge_superfluous(runs: Iterable[Run]) -> list[Verdict]:
 def judge_variance(runs: Sequence[Run]) -> list[Verdict]:
     """One draw of epsilon is enough: the variance of the estimated bound is below 1."""
     name = "bound_variance/test/50"
-    found = [run for run in runs if name in run.metrics]
-    variances = [run.metrics[name]["variance"] for run in found]
-    models = {_model(run) for run in runs if run.config.algorithm == "aevb"}
-    unknown = models - {_model(run) for run in found}
+    found = {experiment_of(run.config)[:2]: run for run in runs if name in run.metrics}
+    variances = [run.metrics[name]["variance"] for run in found.values()]
+    models = {experiment_of(run.config)[:2] for run in runs if run.config.algorithm == "aevb"}
     ours = f"at most {max(variances):.2g} nats²" if found else ""
     claim = "The variance of the estimated bound is below 1"
     passed = tuple(variance < 1 for variance in variances)
     return [
         Verdict(
             "Figure 2", claim, FIG2, passed, "models", (), "below 1", ours,
-            missing=len(unknown),
+            missing=len(models - found.keys()),
         )
     ]  # fmt: skip
-
-
-def _model(run: Run) -> tuple[str, int]:
-    return run.config.dataset, run.config.latent_dim
