@@ -1,22 +1,26 @@
 """Readers, splits, checks and downloads of the data sets."""
 
+import errno
 import gzip
 import hashlib
 import http.server
 import struct
+import sys
 import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import requests
 import torch
 from scipy.io import savemat
 from sklearn.datasets import load_digits
 
 from vae_core import RunConfig, find_run, get_or_run
+from vae_core._atomic import StoreError
 from vae_core.data import DATASETS, DataCorrupt, DataNotFound, load_dataset, readers
 from vae_core.data import load as data
-from vae_core.data.files import Content, content_of
+from vae_core.data.files import Content, content_of, data_folder
 
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: nothing answers
 
@@ -318,6 +322,52 @@ def test_the_next_address_is_tried(folder, server, monkeypatch):
     monkeypatch.setitem(DATASETS, "freyface", replace(spec, files=(file,)))
     (path,) = data.fetch(["freyface"], progress=False)
     assert path.read_bytes() == b"faces"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (requests.Timeout("long stack"), "no answer in time"),
+        (requests.ConnectionError("long stack"), "no connection"),
+        (OSError(113, "No route to host"), "No route to host"),
+    ],
+)
+def test_why_a_download_failed_is_told_in_brief(folder, monkeypatch, error, told):
+    def fails(self, url, output, pooch):
+        raise error
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", fails)
+    with pytest.raises(DataNotFound, match=told) as caught:
+        data.fetch(["freyface"], progress=False)
+    assert "long stack" not in str(caught.value)
+
+
+def test_a_full_disk_ends_a_download_at_once(folder, monkeypatch):
+    """No other address is tried, and none is blamed."""
+    tried = []
+
+    def fills(self, url, output, pooch):
+        tried.append(url)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", fills)
+    file = replace(DATASETS["freyface"].files[0], urls=(NOWHERE, NOWHERE + "second"))
+    spec = replace(DATASETS["freyface"], files=(file,))
+    monkeypatch.setitem(DATASETS, "freyface", spec)
+    with pytest.raises(StoreError, match="No space left"):
+        data.fetch(["freyface"], progress=False)
+    assert tried == [NOWHERE]
+
+
+def test_the_folder_is_the_users_cache_unless_it_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("VAE_CORE_DATA", "~/pictures")
+    assert data_folder() == tmp_path / "pictures"
+    monkeypatch.delenv("VAE_CORE_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    if sys.platform == "linux":
+        assert data_folder() == tmp_path / "cache/vae_core/data"
+    assert data_folder().parts[-2:] == ("vae_core", "data")
 
 
 def test_fetch_downloads_nothing_that_is_there(mnist, folder):
