@@ -14,7 +14,7 @@ CASES = {
     "an algorithm without a bound, and another seed": (
         "figures/fig2_lower_bound",
         TINY | {"algorithms": ["aevb", "mcem"], "latent_dims": [2], "seeds": [3]},
-        ["mcem has no encoder", "Figure of 1 panel", "2 latent variables, seed 3"],
+        ["mcem has no encoder", "Figure of 1 panel", "Digits (8x8)  2  AEVB  3"],
     ),
     "nothing but an algorithm without a bound": (
         "figures/fig2_lower_bound",
