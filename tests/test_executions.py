@@ -159,7 +159,7 @@ def parameter(row: Row):
 
 
 @pytest.mark.usefixtures("forked_kernels")
-@pytest.mark.parametrize("row", map(parameter, ROWS))
+@pytest.mark.parametrize("row", [parameter(row) for row in ROWS])
 def test_execution(row, own_store, tmp_path, monkeypatch):
     if not row.from_book:
         (tmp_path / "reference").mkdir()
