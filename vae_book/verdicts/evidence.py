@@ -59,7 +59,8 @@ def scatter_note(runs: Iterable[Run], samples: float = 1e6) -> Note | None:
         parts.append(f"{name}: {nats(2 * widest.spread)} nats, with {where}")
     if not parts:
         return None
-    return Note(f"Farthest apart after {samples:,.0f} samples lie the seeds of " + "; ".join(parts))
+    told = f"Farthest apart after {samples:,.0f} samples lie the seeds of {'; '.join(parts)}."
+    return Note(told)
 
 
 def variance_table(runs: Iterable[Run]) -> Table:
