@@ -92,9 +92,10 @@ lowest: $(STAMP)
 	$(LOWEST) -m pip install $(PIP_ARGS) -c _build/lowest/constraints -e '.[book,test]'
 	PATH="$(CURDIR)/_build/lowest/bin:$$PATH" $(LOWEST) -m pytest -n 2 --dist loadfile -m $(UNIT)
 
-# Spawned workers are measured, too. One process at a time: what is measured runs at half the pace.
+# Spawned workers are measured, too; what is measured runs at half the pace.
 coverage: $(STAMP)
-	$(BIN)/python -m coverage run -m pytest -m $(UNIT)
+	@mkdir -p _build/coverage
+	$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile -m $(UNIT)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
