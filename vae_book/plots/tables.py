@@ -152,9 +152,9 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
     runs = [run for run in runs if run.curve["samples"][-1] >= until]
     mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
     mine = [run for run in mine if is_but_for_choice(run) and paper.fig2_of(run)]
-    mine.sort(key=lambda run: run.config.seed, reverse=True)
+    mine.sort(key=lambda run: (-run.config.seed, run.config.n_samples))
     distances: dict[tuple, dict[int, float]] = {}
-    for run in mine:  # a lower seed overwrites a higher one
+    for run in mine:  # a lower seed overwrites a higher one, and a longer run a shorter one
         of_choice = distances.setdefault(choice_of(run.config), {})
         of_choice[run.config.latent_dim] = paper.mean_abs_difference(run, until=until)
     if not distances:
