@@ -271,6 +271,8 @@ def test_the_variance_of_the_bound_is_judged_by_its_largest():
     assert (row.outcome, row.ours) == ("reproduced", "at most 0.02 nats²")
     large = with_metrics(run_at(latent_dim=5), **{"bound_variance/test/50": {"variance": 3.0}})
     assert row_of([small, large], "The variance of").outcome == "hardly"
+    worse = with_metrics(run_at(latent_dim=3, seed=1), **large.metrics)  # no seed hides another
+    assert row_of([worse, small], "The variance of").ours == "at most 3 nats²"
     again = run_at(latent_dim=3, seed=1)  # a model of that size is known already
     assert row_of([small, again], "The variance of").outcome == "reproduced"
     assert row_of([small, run_at(latent_dim=10)], "The variance of").missing == 1

@@ -252,9 +252,7 @@ def _percent(shares: Sequence[float]) -> str:
     return ", ".join(words + ([f"{never} never get there"] if never else []))
 
 
-def _seeds_row(
-    claim: str, dataset: str, pairs: dict[tuple, tuple[Run, Run]], fitted: str
-) -> Verdict:
+def _seeds_row(claim: str, dataset: str, pairs: dict[tuple, tuple[Run, Run]], fit: str) -> Verdict:
     """Experiments with several seeds: the 95% interval of the lead over seeds is above zero."""
     passed, counts, worst = [], [], (math.inf, "")
     for latent_dim, keys in itertools.groupby(sorted(pairs), key=lambda key: key[0]):
@@ -271,7 +269,7 @@ def _seeds_row(
     ours = f"least sure: {worst[1]}" if passed else ""
     return Verdict(
         "Figure 2", claim, FIG2, tuple(passed), "experiments", tuple(counts), "one run each", ours,
-        "", fitted, _without_runs(dataset, len(passed)) if passed else 0,
+        "", fit, _without_runs(dataset, len(passed)) if passed else 0,
     )  # fmt: skip
 
 
@@ -306,15 +304,16 @@ def judge_superfluous(runs: Iterable[Run]) -> list[Verdict]:
 def judge_variance(runs: Sequence[Run]) -> list[Verdict]:
     """One draw of epsilon is enough: the variance of the estimated bound is below 1."""
     name = "bound_variance/test/50"
-    found = {experiment_of(run.config)[:2]: run for run in runs if name in run.metrics}
-    variances = [run.metrics[name]["variance"] for run in found.values()]
-    models = {experiment_of(run.config)[:2] for run in runs if run.config.algorithm == "aevb"}
+    found = [run for run in runs if name in run.metrics]
+    variances = [run.metrics[name]["variance"] for run in found]
+    aevb = [run for run in runs if run.config.algorithm == "aevb"]
+    all_models, known = ({experiment_of(r.config)[:2] for r in group} for group in (aevb, found))
     ours = f"at most {max(variances):.2g} nats²" if found else ""
     claim = "The variance of the estimated bound is below 1"
     passed = tuple(variance < 1 for variance in variances)
     return [
         Verdict(
             "Figure 2", claim, FIG2, passed, "models", (), "below 1", ours,
-            missing=len(models - found.keys()),
+            missing=len(all_models - known),
         )
     ]  # fmt: skip
