@@ -171,8 +171,18 @@ def test_eight_kills_of_a_sweep_leave_no_process_and_change_nothing(tmp_path):
         assert torch.equal(weights(run), state)
 
 
-def test_the_message_of_a_killed_worker_names_its_run():
-    """Of two workers one is killed; the other, which the pool then ends, is not to blame."""
+def test_the_message_of_a_killed_worker_names_its_run(monkeypatch):
+    """Of two workers one is killed; the other, which the pool then ends, is not to blame.
+
+    The sweep sees it at once, though the pool knows a worker only after it has started.
+    """
+    start = multiprocessing.context.SpawnProcess.start
+
+    def start_slowly(process):
+        start(process)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", start_slowly)
     spared, victim = (RunConfig(**ENDLESS, seed=seed) for seed in range(2))
 
     def kill():

@@ -31,14 +31,15 @@ class Workers:
             self._slots.put(slot)
         setup = self._slots, self._started, context.RLock()
         self.pool = ProcessPoolExecutor(jobs, context, _start, setup)
-        self._processes: dict[int, multiprocessing.process.BaseProcess] = {}
+        # The pool watches the processes that it knew when it last woke, and wakes before it starts
+        # one: of a worker started for the last task it would not see the end. So all start first.
+        for _ in range(jobs):
+            self.pool.submit(int)
+        self._processes = {child.pid: child for child in multiprocessing.active_children()}
 
     def submit(self, function: Callable, *arguments: Any) -> Future:
         """As ``Executor.submit``."""
-        future = self.pool.submit(_while_awaited, function, *arguments)
-        for child in multiprocessing.active_children():
-            self._processes[child.pid or 0] = child
-        return future
+        return self.pool.submit(_while_awaited, function, *arguments)
 
     def killed(self) -> list[str]:
         """After the pool broke: the keys of the runs whose workers were killed."""
