@@ -37,9 +37,9 @@ def axe():
     return files("axe_playwright_python").joinpath("axe.min.js").read_text()
 
 
-# Contrast costs axe nearly all of its time, and is the same wherever text, size and all grounds
-# behind it are coloured alike: it is judged once for each such look.
-CONTRAST = """() => {
+# Colours cost axe nearly all of its time, and are judged alike wherever text, size and all grounds
+# behind it are: contrast once for each such look, links once for each in a text of each look.
+COLOURS = """() => {
     const ground = (e) => {
         const { backgroundColor, backgroundImage, opacity } = getComputedStyle(e);
         return [backgroundColor, backgroundImage, opacity].join() };
@@ -50,14 +50,19 @@ CONTRAST = """() => {
         const behind = grounds(e).filter((one) => one !== "rgba(0, 0, 0, 0),none,1");
         return [color, fontSize, fontWeight, textShadow, ...behind].join("|") };
     const shown = (e) => hasText(e) && e.checkVisibility() && !e.matches("script, style");
-    const texts = [...document.body.querySelectorAll("*")].filter(shown);
-    const looks = new Map(texts.map((element) => [look(element), element]));
-    return axe.run({ include: [...looks.values()] }, { runOnly: ["color-contrast"] });
+    const all = (selector) => [...document.body.querySelectorAll(selector)].filter(shown);
+    const around = (e) => {
+        do e = e.parentElement; while (getComputedStyle(e).display.startsWith("inline"));
+        return e };
+    const link = (a) => [look(a), getComputedStyle(a).textDecoration, look(around(a))].join("|");
+    const looks = new Map(all("*").map((element) => [look(element), element]));
+    all("a[href]").forEach((a) => looks.set("link|" + link(a), a));
+    return axe.run(
+        { include: [...looks.values()] }, { runOnly: ["color-contrast", "link-in-text-block"] });
 }"""
 # What no colour scheme changes; a style sheet cannot be fetched from file://
 STRUCTURE = """() => axe.run({ resultTypes: ["violations"], preload: false, rules:
     { "color-contrast": { enabled: false }, "link-in-text-block": { enabled: false } } })"""
-LINKS = """() => axe.run({ runOnly: ["link-in-text-block"] })"""
 
 
 def describe(finding):
@@ -154,8 +159,8 @@ def test_page_is_quiet_accessible_and_whole_at_every_width(browser, axe, page):
     visit = Visit(browser, page)
     visit.tab.evaluate(axe)
     wrong = {
-        "light": visit.severe_findings("light", [STRUCTURE, LINKS, CONTRAST]),
-        "dark": visit.severe_findings("dark", [LINKS, CONTRAST]),
+        "light": visit.severe_findings("light", [STRUCTURE, COLOURS]),
+        "dark": visit.severe_findings("dark", [COLOURS]),
     }
     visit.tab.emulate_media(color_scheme="light")
     wrong |= {f"{width} pixels": cut_off(visit, width) for width in WIDTHS}
@@ -167,18 +172,23 @@ def test_page_is_quiet_accessible_and_whole_at_every_width(browser, axe, page):
 
 
 def test_contrast_is_found_wanting_in_each_place_that_looks_its_own(browser, axe):
-    """The shortcut of CONTRAST finds what axe finds."""
+    """The shortcut of COLOURS finds what axe finds."""
     tab = browser.new_page()
     tab.set_content("""<html lang="en"><body style="background: #fff"><main>
         <p style="color: #000">good</p>
         <p style="color: #bbb">pale</p><p style="color: #bbb">pale</p>
         <div style="background: #222"><p style="color: #444">dark</p></div>
-        <div style="opacity: 0.3"><p style="color: #000">faint</p></div></main></body></html>""")
+        <div style="opacity: 0.3"><p style="color: #000">faint</p></div>
+        <p>Words and <a href="#" style="color: #00c">a line below</a>.</p>
+        <p>Words and <a href="#" style="color: #111; text-decoration: none">no line</a>.</p>
+        <p>Words and <a href="#" style="color: #111; text-decoration: none">as little</a>.</p>
+        </main></body></html>""")
     tab.evaluate(axe)
-    found = tab.evaluate(CONTRAST)["violations"]
+    found = {f["id"]: f["nodes"] for f in tab.evaluate(COLOURS)["violations"]}
     tab.close()
-    texts = [re.sub("<.*?>", "", node["html"]) for f in found for node in f["nodes"]]
-    assert sorted(texts) == ["dark", "faint", "pale"]
+    texts = {name: [re.sub("<.*?>", "", n["html"]) for n in found[name]] for name in found}
+    assert sorted(texts.pop("color-contrast")) == ["dark", "faint", "pale"]
+    assert texts == {"link-in-text-block": ["as little"]}
 
 
 @pytest.mark.parametrize("page", [p for p in SHOWN if p.startswith("figures/")])
