@@ -231,6 +231,25 @@ def test_values_arrive_as_given_in_this_python(tmp_path):
     assert printed(again).startswith("[['mnist', 'freyface'], [], 0.01, 10000000, None,")
 
 
+def test_a_progress_bar_leaves_no_box_and_a_warning_does(tmp_path):
+    """As in a terminal: of a line that is written over, what stands there in the end."""
+    bars = """
+import sys, warnings
+from tqdm import tqdm
+_ = list(tqdm(range(3), "quick", leave=False, mininterval=0))
+print("between")
+_ = list(tqdm(range(2), "inner", leave=False, mininterval=0))
+"""
+    warning = "warnings.warn('of an estimate')"
+    notebook = write(tmp_path / "page.ipynb", bars, bars + warning)
+    done = nbformat.read(execute(notebook, tmp_path / "out.ipynb", progress=False), as_version=4)
+    *_, quiet, warned = done.cells
+    assert [(out.name, out.text) for out in quiet.outputs] == [("stdout", "between\n")]
+    stderr, stdout = warned.outputs
+    assert stderr.name == "stderr" and "UserWarning: of an estimate" in stderr.text
+    assert "|" not in stderr.text and "\r" not in stderr.text and stdout.text == "between\n"
+
+
 def test_a_failing_cell_is_named_and_leaves_the_output_alone(tmp_path):
     notebook = write(tmp_path / "a.ipynb", "x = 1", "# why\nraise ValueError(f'bad {seed}')", "2")
     output = tmp_path / "out.ipynb"
