@@ -7,7 +7,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from docutils import nodes
 
 from vae_book.build import check_site, execute, thin_icons
 from vae_book.plots import Table
@@ -93,26 +92,20 @@ def test_a_page_weighs_what_it_loads_once_and_without_the_explorers_weights(site
     assert check_site.weight(page) == page.stat().st_size + 1230
 
 
-def test_cells_of_results_are_named_without_javascript():
+def test_cells_of_tables_are_named_without_javascript():
+    """Of results and of sentences, which a telephone shows as cards or paragraphs."""
     table = Table(["Data", "<i>N</i><sub>z</sub>"], [["MNIST &lt; all", "2"], ["Frey", "5"]], "x")
-    document = nodes.container("", nodes.raw("", table._repr_html_(), format="html"))
-    document += nodes.raw("", "<table><tr><td>another</td></tr></table>", format="html")
-    book_pages.name_cells(None, document, "page")
-    first, second = (BeautifulSoup(raw.astext(), "html.parser") for raw in document)
+    head = "<thead><tr><th>Method</th><th><p>\\(q\\) used</p></th></tr></thead>"
+    row = "<tbody><tr><td>EM</td><td>exact</td></tr></tbody>"
+    other = "<table><tr><td>another</td></tr></table>"
+    stacked = f'<table class="stacked table">{head}{row}</table>'
+    context = {"body": table._repr_html_() + other + stacked}
+    book_pages.name_cells(None, "page", None, context, None)
+    first, second, third = BeautifulSoup(context["body"], "html.parser").select("table")
     cells = [(cell["data-head"], cell.get_text()) for cell in first.find_all("td")]
     assert cells == [("Data", "MNIST < all"), ("Nz", "2"), ("Data", "Frey"), ("Nz", "5")]
     assert not second.td.attrs
-
-
-def test_rows_of_sentences_name_their_cells():
-    head = "<thead><tr><th>Method</th><th><p>\\(q\\) used</p></th></tr></thead>"
-    row = "<tbody><tr><td>EM</td><td>exact</td></tr></tbody>"
-    tables = [f'<table class="table{kind}">{head}{row}</table>' for kind in (" stacked", "")]
-    context = {"body": "".join(tables)}
-    book_pages.name_stacked_cells(None, "page", None, context, None)
-    stacked, plain = BeautifulSoup(context["body"], "html.parser").select("table")
-    assert [cell["data-head"] for cell in stacked.select("td")] == ["Method", "q used"]
-    assert not plain.td.attrs
+    assert [cell["data-head"] for cell in third.select("td")] == ["Method", "q used"]
 
 
 @pytest.mark.parametrize(

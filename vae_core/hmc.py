@@ -37,9 +37,9 @@ MAX_ENERGY_ERROR = 1000.0
 class HMCState(NamedTuple):
     """Where the chains are; log density and gradient are kept so that none is computed twice."""
 
-    position: Tensor  # (chains, dim)
-    log_prob: Tensor  # (chains,)
-    grad: Tensor  # (chains, dim)
+    position: Tensor  #: (chains, dim)
+    log_prob: Tensor  #: (chains,)
+    grad: Tensor  #: (chains, dim)
 
 
 class HMCInfo(NamedTuple):
@@ -54,11 +54,11 @@ class HMCInfo(NamedTuple):
 class SampleInfo(NamedTuple):
     """What a whole run of :func:`sample` did, (chains,) unless said otherwise."""
 
-    log_prob: Tensor  # (n_samples, chains), at the samples
-    acceptance_rate: Tensor  # mean acceptance probability after burn-in
-    step_size: Tensor  # as frozen at the end of burn-in
-    n_divergent: Tensor  # after burn-in
-    state: HMCState  # to go on from
+    log_prob: Tensor  #: (n_samples, chains), at the samples
+    acceptance_rate: Tensor  #: mean acceptance probability after burn-in
+    step_size: Tensor  #: as frozen at the end of burn-in
+    n_divergent: Tensor  #: after burn-in
+    state: HMCState  #: to go on from
 
 
 def autograd_log_prob_and_grad(log_prob: Callable[[Tensor], Tensor]) -> LogProbAndGrad:
@@ -147,10 +147,10 @@ def step(
 class DualAveraging(NamedTuple):
     """Step-size adaptation, one for each chain (Hoffman and Gelman 2014, eq. 6)."""
 
-    log_step: Tensor  # (chains,) used now
-    log_step_average: Tensor  # (chains,) what burn-in ends with
-    error_sum: Tensor  # (chains,) running mean of target - acceptance
-    mu: Tensor  # (chains,) where log_step is pulled to
+    log_step: Tensor  #: (chains,) used now
+    log_step_average: Tensor  #: (chains,) what burn-in ends with
+    error_sum: Tensor  #: (chains,) running mean of target - acceptance
+    mu: Tensor  #: (chains,) where log_step is pulled to
     n_updates: int
 
 

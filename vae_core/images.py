@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Images(NamedTuple):
     """Images as they are stored: a pixel is row value / levels."""
 
-    rows: Tensor  # (N, data_dim), uint8 or float32
+    rows: Tensor  #: (N, data_dim), uint8 or float32
     levels: int
 
     @property

@@ -55,10 +55,10 @@ def only_layer(network: nn.Sequential) -> nn.Linear:
 class ExactMoments(NamedTuple):
     """p(x) = N(offset, marginal) and p(z | x) = N(gain (x - offset), covariance)."""
 
-    offset: Tensor  # (data_dim,)
-    marginal: Tensor  # (data_dim, data_dim)
-    gain: Tensor  # (latent_dim, data_dim)
-    covariance: Tensor  # (latent_dim, latent_dim)
+    offset: Tensor  #: (data_dim,)
+    marginal: Tensor  #: (data_dim, data_dim)
+    gain: Tensor  #: (latent_dim, data_dim)
+    covariance: Tensor  #: (latent_dim, latent_dim)
 
 
 @torch.no_grad()

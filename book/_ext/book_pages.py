@@ -80,19 +80,11 @@ def change_it(app, doctree, docname):
         cell.parent[start : start + len(inside)] = drawer
 
 
-def name_cells(app, doctree, docname):
-    """Where a row of results is a card, its cells are named by their columns."""
-    for table in list(doctree.findall(nodes.raw)):
-        if table.astext().startswith('<div class="vc-table'):
-            named = nodes.raw("", with_names(table.astext()), format="html")
-            table.replace_self(named)
-
-
-def name_stacked_cells(app, pagename, templatename, context, doctree):
-    """The same for tables of sentences, whose rows a telephone shows as paragraphs."""
+def name_cells(app, pagename, templatename, context, doctree):
+    """Where a telephone shows the rows of a table as cards or paragraphs, the cells are named."""
     if "body" in context:
         context["body"] = re.sub(
-            r'<table class="[^"]*\bstacked\b.*?</table>',
+            r'<table class="[^"]*\btable\b.*?</table>',
             lambda table: with_names(table[0]),
             context["body"],
             flags=re.S,
@@ -121,6 +113,11 @@ def classes(node):
 
 def shows(cell):
     return any("cell_output" in classes(part) for part in cell.findall(nodes.container))
+
+
+def skip_bare_fields(app, what, name, obj, skip, options):
+    """A field of a named tuple is documented by the comment after it, or by its class alone."""
+    return True if (obj.__doc__ or "").startswith("Alias for field number") else None
 
 
 def describe(app, pagename, templatename, context, doctree):
@@ -153,10 +150,10 @@ def is_thebe(handler):
 def setup(app):
     without_thebe(app)
     app.connect("doctree-resolved", change_it)
-    app.connect("doctree-resolved", name_cells)
+    app.connect("autodoc-skip-member", skip_bare_fields)
     app.connect("html-page-context", describe)
     app.connect("html-page-context", plain_citations)
     app.connect("html-page-context", bound_punctuation)
     app.connect("html-page-context", live_back_links)
-    app.connect("html-page-context", name_stacked_cells)
+    app.connect("html-page-context", name_cells)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

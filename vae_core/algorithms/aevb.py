@@ -28,8 +28,8 @@ class Settings(common.MinibatchSettings):
 class Draw(NamedTuple):
     """All that is random in one step."""
 
-    rows: Tensor  # (batch, data_dim), X^M as stored
-    epsilon: Tensor  # (n_mc, batch, latent_dim) ~ N(0, I)
+    rows: Tensor  #: (batch, data_dim), X^M as stored
+    epsilon: Tensor  #: (n_mc, batch, latent_dim) ~ N(0, I)
 
 
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:

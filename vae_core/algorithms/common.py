@@ -43,9 +43,9 @@ class MinibatchSettings(Settings):
 class State(NamedTuple):
     """All that changes in training, as tensors by name."""
 
-    params: Tensors  # sharing memory with the model's parameters
-    sums: Tensors  # Adagrad's sums of squared gradients
-    counter: Tensors  # "steps": how many were taken, ()
+    params: Tensors  #: sharing memory with the model's parameters
+    sums: Tensors  #: Adagrad's sums of squared gradients
+    counter: Tensors  #: "steps": how many were taken, ()
 
 
 def init(

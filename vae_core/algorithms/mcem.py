@@ -51,14 +51,14 @@ class State(NamedTuple):
     params: Tensors
     sums: Tensors
     counter: Tensors
-    chains: Tensors  # "position" (N, latent_dim), "log_step" (N,), "acceptance" (N,)
+    chains: Tensors  #: "position" (N, latent_dim), "log_step" (N,), "acceptance" (N,)
 
 
 class Draw(NamedTuple):
     """All that is random in one iteration."""
 
-    momentum: Tensor  # (N, latent_dim) ~ N(0, I)
-    uniform: Tensor  # (N,) on (0, 1), to accept or reject
+    momentum: Tensor  #: (N, latent_dim) ~ N(0, I)
+    uniform: Tensor  #: (N,) on (0, 1), to accept or reject
 
 
 def samples_per_step(settings: Settings, n_train: int) -> int:

@@ -26,10 +26,10 @@ init, samples_per_step = common.init, common.samples_per_step
 class Draw(NamedTuple):
     """All that is random in one step."""
 
-    rows: Tensor  # (batch, data_dim), a minibatch as stored
-    wake: Tensor  # (batch, latent_dim), noise of z ~ q(z|x)
-    dream_z: Tensor  # (batch, latent_dim), z ~ p(z)
-    dream_x: Tensor  # (batch, data_dim), noise of x ~ p(x|z)
+    rows: Tensor  #: (batch, data_dim), a minibatch as stored
+    wake: Tensor  #: (batch, latent_dim), noise of z ~ q(z|x)
+    dream_z: Tensor  #: (batch, latent_dim), z ~ p(z)
+    dream_x: Tensor  #: (batch, data_dim), noise of x ~ p(x|z)
 
 
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:

@@ -27,14 +27,14 @@ class Sandwich(NamedTuple):
 
     lower: Tensor
     upper: Tensor
-    x: Tensor  # (batch, data_dim)
+    x: Tensor  #: (batch, data_dim)
 
 
 class Path(NamedTuple):
     """The annealing path: inverse temperatures and a tuned step size for each transition."""
 
-    betas: list[float]  # from 0 to 1
-    step_sizes: list[Tensor]  # (batch,) for each beta after the first
+    betas: list[float]  #: from 0 to 1
+    step_sizes: list[Tensor]  #: (batch,) for each beta after the first
 
 
 @torch.no_grad()
