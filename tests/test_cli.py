@@ -183,6 +183,15 @@ def test_a_run_without_its_data_says_what_is_missing(monkeypatch):
     assert "missing" in call("data", "status")
 
 
+@pytest.mark.parametrize(("told", "threads"), [({}, 1), ({"OMP_NUM_THREADS": "2"}, 2)])
+def test_a_run_has_one_thread_unless_told(own_store, told, threads):
+    env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | told
+    command = [sys.executable, "-m", "vae_book.cli", "run", *TINY, "--quiet"]
+    subprocess.run(command, env=env, check=True, capture_output=True)
+    (stored,) = own_store.glob("runs/*/run.json")
+    assert json.loads(stored.read_text())["provenance"]["threads"] == threads
+
+
 def test_training_can_be_forbidden(monkeypatch):
     monkeypatch.setenv("VAE_CORE_TRAIN", "never")
     assert "is not stored and VAE_CORE_TRAIN=never" in call("run", *TINY, status=2)
