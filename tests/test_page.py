@@ -1,19 +1,22 @@
 """An executed notebook as a page that stands by itself."""
 
+import html
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from vae_book.page import plain_text, write_page
+from vae_book.page import FORMULA, MACROS, mathml, plain, plain_text, write_page
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "book" / "figures"
 NOTEBOOKS = [
     ROOT / "book" / f"{name}.ipynb"
-    for name in ("index", "figures/fig2_lower_bound", "method/estimators", "method/rivals")
+    for name in ("index", "figures/fig2_lower_bound", "method/estimators", "method/models")
 ]
 
 
@@ -40,6 +43,9 @@ def test_what_only_the_book_understands_becomes_plain(text, plain):
 def test_a_listing_is_the_function_and_a_figure_the_image():
     listing = "```{literalinclude} ../../vae_core/estimators.py\n:pyobject: sgvb_a\n```"
     assert "```python\ndef sgvb_a(" in plain_text(listing, FIGURES, {})
+    listing = "```{literalinclude} ../../vae_core/model.py\n:pyobject: VAE.encode\n```"
+    code = plain_text(listing, FIGURES, {})
+    assert "```python\ndef encode(self, x" in code and code.count("def ") == 1
     figure = "```{figure} ../assets/wake_sleep.svg\n:alt: Two\n\nCaption.\n```"
     assert plain_text(figure, FIGURES, {}).startswith("![Two](data:image/svg+xml;base64,")
 
@@ -50,16 +56,52 @@ def test_the_page_has_outputs_and_captions_but_not_hidden_code(tmp_path):
     hidden = new_code_cell("secret(n)", outputs=[output], metadata=figure)
     cells = [new_markdown_cell("# Title of it"), new_code_cell("n = 42"), hidden]
     nbformat.write(new_notebook(cells=cells), tmp_path / "a.ipynb")
-    html = write_page(tmp_path / "a.ipynb").read_text()
-    assert "<title>Title of it</title>" in html and "forty-two" in html
-    assert "<em>A bound.</em>" in html and "secret" not in html
+    page = write_page(tmp_path / "a.ipynb").read_text()
+    assert "<title>Title of it</title>" in page and "forty-two" in page
+    assert "<em>A bound.</em>" in page and "secret" not in page
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_no_role_directive_or_broken_link_is_left(notebook, tmp_path):
     copy = tmp_path / notebook.name
     copy.write_bytes(notebook.read_bytes())
-    html = write_page(copy, notebook).read_text()
-    text = re.sub(r"<(script|style).*?</\1>", "", html, flags=re.S)
+    page = write_page(copy, notebook).read_text()
+    text = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.S)
     assert not re.findall(r"\{[a-z:]+\}(?:`|<code>)|:::|\(\w+-[\w-]+\)=", text)
     assert not re.findall(r"<a [^>]*href=\"(?!https?:|#)[^\"]*", text)
+    assert not re.findall(r"<(?:script|link|img)[^>]* (?:src|href)=\"(?:https?:|//)", page)
+
+
+def test_macros_are_those_of_the_book():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]
+    macros = config["mathjax3_config"]["tex"]["macros"]
+    for name, macro in macros.items():
+        text, n_arguments = macro if isinstance(macro, list) else (macro, 0)
+        assert MACROS[name] == (text, n_arguments)
+    assert MACROS.keys() == macros.keys()
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "book").rglob("*.ipynb")), ids=lambda p: p.stem)
+def test_no_formula_needs_a_script(notebook, tmp_path):
+    """Every formula of the text is MathML, well-formed and with nothing left of LaTeX."""
+    node = plain(nbformat.read(notebook, as_version=4), notebook.parent)
+    text = "\n".join(cell.source for cell in node.cells if cell.cell_type == "markdown")
+    for formula in re.findall("<math.*?</math>", text, flags=re.S):
+        shown = "".join(ElementTree.fromstring(formula).itertext())
+        assert not re.search(r"\\|[&#]", shown), shown
+    prose = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.S)
+    assert "$" not in prose and not re.search(r"\\[a-zA-Z]+", prose)
+
+
+@pytest.mark.parametrize(
+    ("latex", "shown"),
+    [
+        (r"$\log p(x)$", "logp(x)"),
+        (r"$\KL{q_{\phi}(z)}{p}$", "DKL(qϕ(z)‖p)"),
+        ("$$\\begin{aligned}a&=b\\\\&=c\\end{aligned}\\tag{3}$$", "a=b=c(3)"),
+        (r"`$HOME` costs $5$", "`$HOME` costs 5"),
+    ],
+)
+def test_a_formula_is_mathml(latex, shown):
+    text = re.sub("<[^>]*>", "", html.unescape(FORMULA.sub(mathml, latex)))
+    assert "".join(text.split()) == "".join(shown.split())

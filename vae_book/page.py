@@ -1,13 +1,16 @@
 """An executed notebook as one HTML page, legible outside of the book.
 
 What only the book's builder understands becomes plain Markdown first: roles and empty links become
-their text, directives their contents, and equations are numbered within the page.
+their text, directives their contents, and equations, numbered within the page, MathML: the page
+asks no other host for anything.
 """
 
 import ast
 import base64
 import re
+import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -23,10 +26,24 @@ ROLE = re.compile(r"\{([\w:]+)\}`([^`]*)`")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|#)([^)\s]+)\)")
 TARGET = re.compile(r"^\([\w-]+\)=\n", re.M)
 BROKEN = re.compile(r"""<a [^>]*href="(?!https?:|#)[^"]*"[^>]*>(.*?)</a>""", re.S)  # in outputs
-# as in _config.yml
-MACROS = """<script type="text/x-mathjax-config">MathJax.Hub.Config({TeX: {Macros: {
-E: "\\\\mathbb{E}", Normal: "\\\\mathcal{N}", given: "\\\\,|\\\\,",
-KL: ["D_{\\\\mathrm{KL}}\\\\left(#1\\\\,\\\\middle\\\\|\\\\,#2\\\\right)", 2]}}});</script>"""
+FORMULA = re.compile(  # or code, in which a dollar is a dollar
+    r"(?P<code>```.*?```|`[^`]*`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$]+)\$", re.S
+)
+OPERATOR = re.compile(r"(<mi>(?:log|ln|tanh)</mi>)")  # it needs room after it
+TAG = re.compile(r"\\tag\{(\d+)\}")
+BRACED = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+MACROS = {  # as in _config.yml: the text of each, and how many arguments it takes
+    "E": (r"\mathbb{E}", 0),
+    "KL": (r"D_{\mathrm{KL}}\left(#1\,\middle\|\,#2\right)", 2),
+    "Normal": (r"\mathcal{N}", 0),
+    "given": (r"\,|\,", 0),
+}
+# nbconvert's page without the scripts that it would load from elsewhere
+TEMPLATE = """{% extends "lab/index.html.j2" %}
+{% block html_head_js %}<style>
+mtd[columnalign="left"] { text-align: left } mtd[columnalign="right"] { text-align: right }
+</style>{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}{% block html_head_js_mermaidjs %}{% endblock %}"""
 NAMED = {"eq": "an equation of the book", "fig": "the figure", "tab": "the table"}
 NAMED |= {"lst": "the listing", "alg": "the algorithm"}
 
@@ -48,15 +65,13 @@ def write_page(notebook: str | Path, source: str | Path | None = None) -> Path:
         "remove_cell_tags": ["remove-cell", "hide-cell"],
         "remove_input_tags": ["remove-input"],
     }
-    exporter = HTMLExporter(config=Config(TagRemovePreprocessor=remove))
+    exporter = HTMLExporter(config=Config(TagRemovePreprocessor=remove), raw_template=TEMPLATE)
     exporter.register_preprocessor("nbconvert.preprocessors.TagRemovePreprocessor", enabled=True)
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    exporter.require_js_url = exporter.jquery_url = ""
     title = next(iter(re.findall(r"^# (.+)", node.cells[0].source, flags=re.M)), notebook.stem)
     html, _ = exporter.from_notebook_node(node, {"metadata": {"name": title}})
     page = notebook.with_suffix(".html")
-    html = BROKEN.sub(r"\1", html).replace("<head>", f"<head>{MACROS}", 1)
-    page.write_text(html, encoding="utf-8")
+    page.write_text(BROKEN.sub(r"\1", html), encoding="utf-8")
     return page
 
 
@@ -73,8 +88,33 @@ def plain(node: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
         if "caption" in figure:
             caption = plain_text(figure["caption"], folder, numbers)
             cells.append(nbformat.v4.new_markdown_cell(f"*{caption}*"))
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            cell.source = FORMULA.sub(mathml, cell.source)
     node.cells = cells
     return node
+
+
+def mathml(found: re.Match) -> str:
+    """A formula as browsers show it without a script; its number stands beside it."""
+    from latex2mathml.converter import convert
+
+    if found["code"]:
+        return found["code"]
+    latex = TAG.sub(r"\\qquad\\text{(\1)}", found["block"] or found["inline"])
+    latex = latex.replace("{aligned}", "{split}")  # which it knows
+    for name, (text, n_arguments) in MACROS.items():
+        pattern = rf"\\{name}(?![A-Za-z])" + BRACED * n_arguments
+        latex = re.sub(pattern, partial(_filled, text), latex)
+    formula = convert(latex.strip(), display="block" if found["block"] else "inline")
+    return OPERATOR.sub(r'\1<mspace width="0.17em" />', formula)
+
+
+def _filled(text: str, call: re.Match) -> str:
+    """The text of a macro with its arguments in their places."""
+    for place, argument in enumerate(call.groups(), 1):
+        text = text.replace(f"#{place}", argument)
+    return text
 
 
 def plain_text(text: str, folder: Path, numbers: dict[str, str]) -> str:
@@ -125,14 +165,15 @@ def _image(file: Path, alt: str) -> str:
 
 
 def _listing(file: Path, name: str | None) -> str:
-    """A file of code, or the one function of it."""
+    """A file of code, or the one function or method of it."""
     if not file.is_file():
         return f"# {file.name}"
     code = file.read_text(encoding="utf-8")
-    for part in ast.parse(code).body if name else []:
-        if getattr(part, "name", None) == name:
-            return ast.get_source_segment(code, part) or code
-    return code
+    part: ast.AST = ast.parse(code)
+    for inner in name.split(".") if name else ():
+        part = next(p for p in getattr(part, "body", ()) if getattr(p, "name", None) == inner)
+    found = ast.get_source_segment(code, part, padded=True) if name else code
+    return textwrap.dedent(found or code)
 
 
 _READ: dict[str, Callable[[Path], str]] = {
