@@ -70,11 +70,14 @@ def test_the_scatter_over_seeds_is_that_of_the_widest_experiment():
         return [run_at(offset, seed=i, **experiment) for i, offset in enumerate(offsets)]
 
     runs = seeds([0.0, 1.0], latent_dim=5) + seeds([0.0, 3.0, 1.0], latent_dim=10)
-    note = evidence.scatter_note([*runs, *seeds([0.0], algorithm="wake_sleep", latent_dim=10)])
-    told = "seeds of MNIST, AEVB: 3.0 nats, with 10 latent variables."
-    assert repr(note) == f"Farthest apart after 1,000,000 samples lie the {told}"
+    runs += seeds([0.0], algorithm="wake_sleep", latent_dim=10)
+    note = evidence.scatter_note(runs, at=[1e6, 2e6, 1e8])
+    told = (
+        "samples the seeds lie farthest apart for MNIST, AEVB: 3.0 nats, with 10 latent variables."
+    )
+    assert repr(note) == f"After 1,000,000 {told} After 2,000,000 {told}"
     assert evidence.scatter_note(runs[:1]) is None
-    assert evidence.scatter_note(runs, samples=1e8) is None
+    assert evidence.scatter_note(runs, at=[1e8]) is None
 
 
 def test_variances_are_those_of_models_whose_weights_are_stored():

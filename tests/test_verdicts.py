@@ -7,9 +7,10 @@ import pytest
 
 import vae_core as vc
 from vae_book import verdicts as v
+from vae_book.claims import contest
 from vae_book.plots import paper
 from vae_book.readings import config_of
-from vae_book.verdicts.figure2 import equal_pairs, figure2_runs
+from vae_book.verdicts.figure2 import equal_pairs, figure2_runs, reading_pairs
 from vae_book.verdicts.verdict import interval, lead_words, miss, outcome
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
@@ -327,6 +328,12 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
     first, second, third = sorted(wide)
     told = f"its three runs are at {first}, {second} and {third} nats after a million samples"
     assert told in report
+    sure = held("MNIST: AEVB's lead is more than chance")
+    assert f"above zero in {sure[0]} of the {sure[1]} experiments on MNIST" in report
+    digits = [run for run in figure2_runs(vc.all_runs()) if run.config.dataset == "mnist"]
+    leads = [contest(*pair).lead for pair in reading_pairs(digits).values()]
+    assert ("AEVB is ahead in every pair of runs" in report) == (min(leads) > 0)
+    assert len(leads) == 15
     far = [row for row in rows if "after 10⁸ samples" in row.claim]
     assert ("No curve of ours goes on to the hundred million samples" in report) == (not far)
     order = held("The order of the three")

@@ -45,22 +45,24 @@ def size_table(runs: Iterable[Run]) -> Table:
     return Table(["Data", "samples", NZ, "AEVB, test bound"], rows, "Test bounds by size", 2)
 
 
-def scatter_note(runs: Iterable[Run], samples: float = 1e6) -> Note | None:
-    """How far apart the seeds of one experiment lie at a sample count, where it is the farthest.
+def scatter_note(runs: Iterable[Run], at: Sequence[float] = (1e6, 3e6)) -> Note | None:
+    """How far apart the seeds of one experiment lie at each sample count, where it is the farthest.
 
     By data set and algorithm; None where no experiment has several runs that reach so far.
     """
-    compared = [item for item in compare(runs, at=[samples]) if item.n_seeds > 1]
-    parts = []
-    for group in group_runs(compared, lambda item: (item.dataset, item.algorithm)).values():
-        widest = max(group, key=lambda item: item.spread)
-        where = counted(widest.latent_dim, "latent variable")
-        name = f"{dataset_spec(widest.dataset).title}, {name_of(widest.algorithm)}"
-        parts.append(f"{name}: {nats(2 * widest.spread)} nats, with {where}")
-    if not parts:
-        return None
-    told = f"Farthest apart after {samples:,.0f} samples lie the seeds of {'; '.join(parts)}."
-    return Note(told)
+    runs, sentences = list(runs), []
+    for samples in at:
+        compared = [item for item in compare(runs, at=[samples]) if item.n_seeds > 1]
+        parts = []
+        for group in group_runs(compared, lambda item: (item.dataset, item.algorithm)).values():
+            widest = max(group, key=lambda item: item.spread)
+            where = counted(widest.latent_dim, "latent variable")
+            name = f"{dataset_spec(widest.dataset).title}, {name_of(widest.algorithm)}"
+            parts.append(f"{name}: {nats(2 * widest.spread)} nats, with {where}")
+        if parts:
+            told = f"After {samples:,.0f} samples the seeds lie farthest apart for "
+            sentences.append(f"{told}{'; '.join(parts)}.")
+    return Note(" ".join(sentences)) if sentences else None
 
 
 def variance_table(runs: Iterable[Run]) -> Table:
