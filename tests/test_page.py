@@ -100,6 +100,8 @@ def test_no_formula_needs_a_script(notebook, tmp_path):
         (r"$\KL{q_{\phi}(z)}{p}$", "DKL(qϕ(z)‖p)"),
         ("$$\\begin{aligned}a&=b\\\\&=c\\end{aligned}\\tag{3}$$", "a=b=c(3)"),
         (r"`$HOME` costs $5$", "`$HOME` costs 5"),
+        ("$a^b^c$", "`$a^b^c$`"),
+        ("\\$5 and 5$\n\nand 6$", "\\$5 and 5$\n\nand 6$"),
     ],
 )
 def test_a_formula_is_mathml(latex, shown):

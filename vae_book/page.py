@@ -27,7 +27,9 @@ LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|#)([^)\s]+)\)")
 TARGET = re.compile(r"^\([\w-]+\)=\n", re.M)
 BROKEN = re.compile(r"""<a [^>]*href="(?!https?:|#)[^"]*"[^>]*>(.*?)</a>""", re.S)  # in outputs
 FORMULA = re.compile(  # or code, in which a dollar is a dollar
-    r"(?P<code>```.*?```|`[^`]*`)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$]+)\$", re.S
+    r"(?P<code>```.*?```|`[^`]*`)|(?<!\\)\$\$(?P<block>.+?)\$\$"
+    r"|(?<!\\)\$(?P<inline>(?:(?!\n\n)[^$])+)\$",
+    re.S,
 )
 OPERATOR = re.compile(r"(<mi>(?:log|ln|tanh)</mi>)")  # it needs room after it
 TAG = re.compile(r"\\tag\{(\d+)\}")
@@ -96,7 +98,10 @@ def plain(node: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
 
 
 def mathml(found: re.Match) -> str:
-    """A formula as browsers show it without a script; its number stands beside it."""
+    """A formula as browsers show it without a script; its number stands beside it.
+
+    One that cannot be read stays as it was written.
+    """
     from latex2mathml.converter import convert
 
     if found["code"]:
@@ -106,7 +111,10 @@ def mathml(found: re.Match) -> str:
     for name, (text, n_arguments) in MACROS.items():
         pattern = rf"\\{name}(?![A-Za-z])" + BRACED * n_arguments
         latex = re.sub(pattern, partial(_filled, text), latex)
-    formula = convert(latex.strip(), display="block" if found["block"] else "inline")
+    try:
+        formula = convert(latex.strip(), display="block" if found["block"] else "inline")
+    except Exception:  # of several kinds that have no name in common
+        return f"`{found[0]}`"
     return OPERATOR.sub(r'\1<mspace width="0.17em" />', formula)
 
 
