@@ -23,8 +23,7 @@ VENV := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCHMARKS ?= training growth sweeps footprint hmc importance_sampling
-# Bytecode is written where a module is first imported, which most never are.
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS)
+PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 LOWEST := _build/lowest/bin/python
 UNIT := "not notebooks and not site and not nightly"
 NBVAL := $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env -p no:cacheprovider \
@@ -90,7 +89,7 @@ lowest: $(STAMP)
 	test -z "$(TORCH_INDEX)" || $(LOWEST) -m pip install --no-deps --retries 0 --timeout 10 \
 	  --index-url $(TORCH_INDEX) $$(grep -E '^torch(vision)?==' _build/lowest/constraints) \
 	  || echo "No PyTorch from $(TORCH_INDEX); trying the registry"
-	$(LOWEST) -m pip install --no-compile $(PIP_ARGS) -c _build/lowest/constraints -e '.[book,test]'
+	$(LOWEST) -m pip install $(PIP_ARGS) -c _build/lowest/constraints -e '.[book,test]'
 	PATH="$(CURDIR)/_build/lowest/bin:$$PATH" $(LOWEST) -m pytest -n 2 --dist loadfile -m $(UNIT)
 
 # Spawned workers are measured, too; what is measured runs at half the pace.
