@@ -159,7 +159,7 @@ def test_run_refuses_a_setting(folder, pair):
 COMMANDS = {
     "rum": "No such command 'rum'",
     "run x": "unexpected extra argument",
-    "run --latentdim 3": "No such option '--latentdim'",
+    "run --latentdim 3": "--latentdim",
     "run -p": "Option '-p' requires an argument",
     "run -p seed": "-p seed: write -p NAME VALUE",
     "run -p seed=1 -p seed=2": "-p seed is given twice",
