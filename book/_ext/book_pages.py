@@ -115,9 +115,10 @@ def shows(cell):
     return any("cell_output" in classes(part) for part in cell.findall(nodes.container))
 
 
-def skip_bare_fields(app, what, name, obj, skip, options):
-    """A field of a named tuple is documented by the comment after it, or by its class alone."""
-    return True if (obj.__doc__ or "").startswith("Alias for field number") else None
+def bare_fields(app, what, name, obj, options, lines):
+    """A field of a named tuple says what the comment after it says, or nothing."""
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()
 
 
 def describe(app, pagename, templatename, context, doctree):
@@ -150,7 +151,7 @@ def is_thebe(handler):
 def setup(app):
     without_thebe(app)
     app.connect("doctree-resolved", change_it)
-    app.connect("autodoc-skip-member", skip_bare_fields)
+    app.connect("autodoc-process-docstring", bare_fields)
     app.connect("html-page-context", describe)
     app.connect("html-page-context", plain_citations)
     app.connect("html-page-context", bound_punctuation)

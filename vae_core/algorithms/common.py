@@ -45,7 +45,7 @@ class State(NamedTuple):
 
     params: Tensors  #: sharing memory with the model's parameters
     sums: Tensors  #: Adagrad's sums of squared gradients
-    counter: Tensors  #: "steps": how many were taken, ()
+    counter: Tensors  #: how many "steps" were taken, ()
 
 
 def init(
