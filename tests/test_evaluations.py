@@ -13,8 +13,10 @@ from vae_book.plots.tables import nats
 from vae_core import RunConfig, get_or_run
 from vae_core.estimators import sgvb_b
 from vae_core.marginal_likelihood import log_marginal
+from vae_core.marginal_likelihood.quadrature import PER_AXIS
 from vae_core.runs import MissingRunError, Run
 from vae_core.runs import metrics as evaluations
+from vae_core.runs.config import MOST_INTEGRATED
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,27 @@ def test_a_monte_carlo_em_run_keeps_its_plain_counts(run):
 def test_the_curve_holds_log_p(run):
     assert (run.curve["test_log_marginal"] < 0).all()
     assert all(math.isnan(value) for value in run.curve["test_bound"])
+
+
+def test_the_same_run_evaluated_by_quadrature_has_the_truth_in_its_curve():
+    shape = dict(dataset="digits", algorithm="mcem", latent_dim=1, hidden=(8,), n_train=20)
+    run, twin = (
+        get_or_run(RunConfig(**shape, n_samples=600, log_marginal=method), progress=False)
+        for method in ("hmc_density", "quadrature")
+    )
+    assert twin.path != run.path
+    for ours, theirs in zip(twin.model().parameters(), run.model().parameters(), strict=True):
+        assert torch.equal(ours, theirs)  # to evaluate draws nothing from the training's stream
+    x = evaluations.load_data(run.config).test
+    truth = log_marginal(run.model(), x, "quadrature", progress=False).mean().item()
+    assert twin.curve["test_log_marginal"][-1] == pytest.approx(truth, abs=0.01)
+
+
+def test_quadrature_of_a_curve_serves_as_many_latent_variables_as_quadrature():
+    assert max(PER_AXIS) == MOST_INTEGRATED
+    RunConfig(latent_dim=3, log_marginal="quadrature")
+    with pytest.raises(ValueError, match="latent_dim=4: it serves at most 3"):
+        RunConfig(latent_dim=4, log_marginal="quadrature")
 
 
 def test_the_mean_is_that_of_log_marginal_and_is_kept(run, monkeypatch):

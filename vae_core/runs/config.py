@@ -27,6 +27,7 @@ COMPILE_ABOVE = 4e11  # parameter x sample products; below it compilation costs 
 MOST_MEMORY = 64 * 2**30  # bytes
 MOST_YEARS = 10.0
 LEAST_PRIOR_SD = 1e-30
+MOST_INTEGRATED = 3  # latent variables, by quadrature
 PRODUCTS_PER_SECOND, SAMPLES_PER_SECOND = 1.6e10, 1e6  # one thread, large and tiny networks
 
 
@@ -80,7 +81,7 @@ class RunConfig(BaseModel):
     n_samples: int = Field(10_000_000, ge=1, description="training samples evaluated")
     seed: int = Field(0, ge=0, lt=2**32)
     evals_per_decade: int = Field(12, ge=1, le=10_000, description="evaluations per factor of ten")
-    log_marginal: Literal["hmc_density", "importance_sampling"] | None = None
+    log_marginal: Literal["hmc_density", "importance_sampling", "quadrature"] | None = None
     matmul_precision: Literal["highest", "medium"] = Field(
         "highest", description='"medium": bfloat16 products in the training step'
     )
@@ -151,6 +152,11 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"prior_sd={self.prior_sd}: its precision overflows; "
                 f"use at least {LEAST_PRIOR_SD}, or None for no prior"
+            )
+        if self.log_marginal == "quadrature" and self.latent_dim > MOST_INTEGRATED:
+            raise ValueError(
+                f"log_marginal='quadrature' with latent_dim={self.latent_dim}: it serves at most "
+                f"{MOST_INTEGRATED} latent variables; use 'hmc_density' or 'importance_sampling'"
             )
         if any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden={self.hidden}: each width must be at least 1")

@@ -31,6 +31,7 @@ FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced
 EVALUATION_CHUNK = 1_000  # rows that stay in cache
 CHECKPOINT_SECONDS = 30.0
 LOG_MARGINAL_POINTS, LOG_MARGINAL_SAMPLES = 1_000, 50  # Appendix E
+QUADRATURE_TOLERANCE = 0.01  # nats
 COLUMNS = ("samples", "train_bound", "train_bound_minibatch", "test_bound")
 
 
@@ -203,9 +204,11 @@ class Trainer:
         from vae_core.marginal_likelihood import log_marginal
 
         x = images.scaled(images.rows[:LOG_MARGINAL_POINTS])
-        n_samples = LOG_MARGINAL_SAMPLES
+        options: dict[str, Any] = {"n_samples": LOG_MARGINAL_SAMPLES}
+        if method == "quadrature":
+            options = {"tolerance": QUADRATURE_TOLERANCE}
         estimate = log_marginal(
-            self.model, x, method, n_samples, generator=generator, progress=False
+            self.model, x, method, generator=generator, progress=False, **options
         )
         return estimate.mean(dtype=torch.float64).item()
 
