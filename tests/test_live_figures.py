@@ -15,9 +15,11 @@ import pytest
 
 import vae_core as vc
 from vae_book import plots, readings
-from vae_book.plots import live, paper
+from vae_book.plots import curves, live, marginal, paper
 from vae_book.verdicts import figure2
 from vae_book.verdicts.card import bound_card, card
+from vae_core import RunConfig
+from vae_core.runs import Run
 from vae_core.runs.interpolate import interpolate_log
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -122,16 +124,45 @@ def test_every_curve_of_ours_is_a_stored_run(name):
 
 def test_every_truth_is_the_quadrature_of_a_stored_model():
     metric = "log_marginal/{}/quadrature/1000/tolerance=0.002"
-    stored = {
-        (run.config.algorithm, split, round(run.metrics[metric.format(split)]["mean"], 3))
-        for run in vc.all_runs()
-        for split in ("train", "test")
-        if metric.format(split) in run.metrics
-    }
+    stored = set()
+    for run in vc.all_runs():
+        for split in ("train", "test"):
+            who = run.config.algorithm, split
+            if metric.format(split) in run.metrics:
+                end, value = run.curve["samples"][-1], run.metrics[metric.format(split)]["mean"]
+                stored.add((*who, int(end), round(value, 3)))
+            if run.config.log_marginal == "quadrature":
+                column = run.curve[f"{split}_log_marginal"]
+                rows = zip(run.curve["samples"], column, strict=True)
+                stored |= {(*who, int(samples), round(value, 3)) for samples, value in rows}
     truths = [t for panel in data_of(committed(FIGURES[1]))["panels"] for t in panel["truths"]]
     assert len(truths) >= 4
-    assert {(t["algorithm"], t["split"], t["value"]) for t in truths} <= stored
+    drawn = {(t["algorithm"], t["split"], t["samples"], t["value"]) for t in truths}
+    assert drawn <= stored
     assert not any(panel["truths"] for panel in data_of(committed(FIGURES[0]))["panels"])
+
+
+def test_the_truth_along_a_curve_is_of_the_same_run_evaluated_by_quadrature():
+    fields = dict(dataset="digits", latent_dim=2, hidden=(3,), n_samples=400, n_train=100)
+    samples, values = np.array([100.0, 400.0]), np.array([-40.0, -30.0])
+
+    def made(**changed):
+        columns = {f"{split}_log_marginal": values - i for i, split in enumerate(("train", "test"))}
+        return Run(Path(), RunConfig(**(fields | changed)), {"samples": samples} | columns)
+
+    run = made(log_marginal="hmc_density")
+    twin = made(log_marginal="quadrature", evals_per_decade=1)
+    others = [
+        run,
+        made(log_marginal="quadrature", step_size=0.3),
+        made(log_marginal="quadrature", seed=1),
+        made(log_marginal="importance_sampling"),
+    ]
+    expected = [("test", 100, -41), ("test", 400, -31), ("train", 100, -40), ("train", 400, -30)]
+    assert curves.truths_along(run, [*others, twin]) == expected
+    assert curves.truths_along(run, others) == []
+    shown = marginal.along_table([run], [twin]).rows
+    assert [row[-3:] for row in shown] == [["test", "0.00", "0.00"], ["train", "0.00", "0.00"]]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -15,6 +15,7 @@ from vae_book.plots.style import (
     panel_size,
     svg_panel,
 )
+from vae_book.readings import FREE_FIELDS, same_but
 from vae_book.words import counted
 from vae_core.runs.interpolate import interpolate_log
 from vae_core.runs.metrics import known_log_marginal
@@ -23,8 +24,9 @@ AGAINST = " (nats per datapoint) against training samples evaluated"
 Y_STEPS = {"mnist": 20, "freyface": 500}
 MOST_COLUMNS = 5  # of Figure 2; in more the numbers along the axes would run together
 MINIBATCH = "train_bound_minibatch"
+EVALUATION = {"log_marginal", "evals_per_decade"}  # fields that no weight depends on
 LOG_MARGINAL = {"train": "train_log_marginal", "test": "test_log_marginal"}
-TRUTH = "the finished model, by quadrature"
+TRUTH = "the model at that point, by quadrature"
 
 
 def group_runs(runs, key) -> dict:
@@ -72,7 +74,7 @@ def _ours(axes, runs, columns):
 
 
 def _told_truths(runs) -> str:
-    """What :func:`_truths` draws, for the line that a test compares."""
+    """What the finished models are worth by quadrature, for the line that a test compares."""
     told = [
         f"{name_of(run.config.algorithm)} {' / '.join(f'{v:.1f}' for v in truths_of(run).values())}"
         for run in runs
@@ -81,13 +83,15 @@ def _told_truths(runs) -> str:
     return f"; by quadrature {', '.join(told)}" if told else ""
 
 
-def _truths(axes, runs):
-    """What the finished models are worth by quadrature, where their curves end."""
+def _truths(axes, runs, stored):
+    """What models are worth by quadrature, as far as the axes go: filled on training images."""
+    low, high = axes.get_ylim()
     for run in runs:
-        color, end = color_of(run.config.algorithm), run.curve["samples"][-1]
-        for split, value in truths_of(run).items():
+        color = color_of(run.config.algorithm)
+        for split, samples, value in truths_along(run, stored):
             face = color if split == "train" else "none"
-            axes.plot([end], [value], "D", color=color, markerfacecolor=face, clip_on=False)
+            if low <= value <= high:
+                axes.plot([samples], [value], "D", color=color, mfc=face, clip_on=False)
 
 
 def _own_axes(axes, runs, columns):
@@ -231,26 +235,48 @@ def truths_of(run) -> dict[str, float]:
     return {split: value for split, value in found.items() if np.isfinite(value)}
 
 
-def marginal_likelihood_figure(runs, *, with_paper=True) -> Figure:
+def truths_along(run, stored) -> list[tuple[str, int, float]]:
+    """(split, samples, log p(x) by quadrature in nats) in the course of a run, and at its end.
+
+    The course is told by those of the `stored` runs that are this one evaluated by quadrature:
+    how a run is evaluated changes none of its weights.
+    """
+    free = EVALUATION | FREE_FIELDS
+    found = {}
+    for twin in stored:
+        if twin.config.log_marginal == "quadrature" and same_but(twin.config, run.config, free):
+            for split, column in LOG_MARGINAL.items():
+                found |= {
+                    (split, int(n)): float(v) for n, v in zip(*known(twin, column), strict=True)
+                }
+    end = int(run.curve["samples"][-1])
+    found |= {(split, end): value for split, value in truths_of(run).items()}
+    return [(*at, value) for at, value in sorted(found.items()) if at[1] <= end]
+
+
+def marginal_likelihood_figure(runs, stored=(), *, with_paper=True) -> Figure:
     """Figure 3: the estimated marginal likelihood, one panel an experiment.
 
     An experiment is a data set, a number of training points and of latent variables; its
-    algorithms and seeds share a panel. A diamond, hollow on test images, is what the finished
-    model gives these images by quadrature.
+    algorithms and seeds share a panel. A diamond, hollow on test images, is what the model at that
+    point gives these images by quadrature; see `truths_along`.
     """
+    stored = list(stored)
     experiments = group_runs(
         runs, lambda r: (r.config.dataset, r.config.latent_dim, r.config.n_train)
     )
     n_columns = min(len(experiments), 2) or 1
     panels = ["Estimated log p(x)" + AGAINST]
-    panels += [_fig3_panel(experiments[key], with_paper, n_columns) for key in sorted(experiments)]
+    panels += [
+        _fig3_panel(experiments[key], stored, with_paper, n_columns) for key in sorted(experiments)
+    ]
     legend = _legend(runs, LOG_MARGINAL, paper.fig3_of if with_paper else None)
-    if any(map(truths_of, runs)):
+    if any(truths_along(run, stored) for run in runs):
         legend.append((TRUTH, "currentColor", "diamond"))
     return Figure(panels, n_columns, legend, narrow=1)
 
 
-def _fig3_panel(runs, with_paper, n_columns):
+def _fig3_panel(runs, stored, with_paper, n_columns):
     config, spec = runs[0].config, runs[0].config.spec
     curves = paper_curves_of(runs, LOG_MARGINAL, paper.fig3_of) if with_paper else []
     reached = max(np.max(run.curve["samples"]) for run in runs)
@@ -258,12 +284,12 @@ def _fig3_panel(runs, with_paper, n_columns):
     def draw(axes):
         _theirs(axes, curves)
         _ours(axes, runs, LOG_MARGINAL)
-        _truths(axes, runs)
         if curves and reached >= 5e5:
             x_range, y_range = paper.FIG3_AXES[config.n_train]
             axes.set(xlim=x_range, ylim=y_range)
         else:
             axes.set(xlim=(0, 1.05 * reached))
+        _truths(axes, runs, stored)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 

@@ -64,7 +64,8 @@ def live_marginal_likelihood(runs: Iterable[Run], stored: Iterable[Run]) -> Figu
         paper_of=paper.fig3_of,
         axes_of=lambda config: paper.FIG3_AXES.get(config.n_train),
     )
-    still = curves.marginal_likelihood_figure(runs)
+    stored = list(stored)
+    still = curves.marginal_likelihood_figure(runs, stored)
     return replace(still, data=_json(kind, list(runs), stored))
 
 
@@ -101,18 +102,17 @@ def _panel(kind: Kind, runs: list[Run], stored: Iterable[Run]) -> dict:
         "size": f"{getattr(config, kind.size):,}",
         "axes": kind.axes_of(config) if printed else None,
         "curves": printed + [curve for curve in ours + others if curve["samples"]],
-        "truths": [truth for run in runs for truth in _truths(kind, run)],
+        "truths": [truth for run in runs for truth in _truths(kind, run, stored)],
     }
 
 
-def _truths(kind: Kind, run: Run) -> list[dict]:
-    """What the finished model is worth by quadrature, for a figure of log p(x)."""
-    found = curves.truths_of(run) if kind.columns == curves.LOG_MARGINAL else {}
+def _truths(kind: Kind, run: Run, stored: Iterable[Run]) -> list[dict]:
+    """What the model is worth by quadrature along its curve, for a figure of log p(x)."""
+    found = curves.truths_along(run, stored) if kind.columns == curves.LOG_MARGINAL else []
     who = {"algorithm": run.config.algorithm, "seed": run.config.seed}
-    end = int(run.curve["samples"][-1])
     return [
-        who | {"split": split, "samples": end, "value": round(value, 3)}
-        for split, value in found.items()
+        who | {"split": split, "samples": samples, "value": round(value, 3)}
+        for split, samples, value in found
     ]
 
 

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import torch
 
-from vae_book.plots import paper
+from vae_book.plots import curves, paper
 from vae_book.plots.style import name_of
 from vae_book.plots.tables import Table, nats, power
 from vae_book.readings import choice_of, choice_words, longest
@@ -90,7 +90,8 @@ def reading_table(runs) -> Table:
     """
     experiments: dict[tuple, list] = {}
     for run in runs:
-        if paper.fig3_of(run, "test") is not None and "test_log_marginal" in run.curve:
+        config = run.config
+        if paper.fig3_of(run, "test") is not None and config.log_marginal == "hmc_density":
             experiments.setdefault((run.config.n_train, run.config.algorithm), []).append(run)
     rows = []
     for key in sorted(experiments):
@@ -155,6 +156,26 @@ def truth_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
             error = nats(values[2]["mean"] - truth, signed=True, digits=2)
             rows.append([*_labels(run), split, *shown, nats(truth, digits=2), error])
     return Table(header, rows, "log p(x) of the finished models, estimated and exact, in nats", 6)
+
+
+def along_table(runs, stored) -> Table:
+    """What Appendix D is off in the course of the training, where quadrature tells, in nats.
+
+    A column is half a factor of ten in samples, since a step of Monte Carlo EM is a large one.
+    """
+    errors, stored = {}, list(stored)
+    for run in runs:
+        end = run.curve["samples"][-1]
+        for split, samples, truth in curves.truths_along(run, stored):
+            estimate = run.at(samples, curves.LOG_MARGINAL[split])
+            place = math.inf if samples == end else 10 ** (round(2 * math.log10(samples)) / 2)
+            at = errors.setdefault((*_labels(run), split), {})
+            at[place] = nats(estimate - truth, signed=True, digits=2)
+    places = sorted({place for at in errors.values() for place in at})
+    rows = [[*who, *(at.get(place, "") for place in places)] for who, at in errors.items()]
+    header = [*LABELS, "Split", *("the end" if p == math.inf else power(p) for p in places)]
+    caption = "Appendix D less quadrature after about so many samples, in nats"
+    return Table(header, rows, caption, 6)
 
 
 def known_answer_errors(latent_dim: int, n_points: int = 200, n_samples: int = 50) -> dict:
