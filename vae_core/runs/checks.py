@@ -162,6 +162,7 @@ def _is_plausible(run: Run, name: str, value: dict[str, float]) -> bool:
 def metrics_again(run: Run, data: Dataset) -> list[str]:
     """Metrics that the stored weights do not give, as far as that is found in a moment."""
     found, model = [], run.model()
+    known: dict[tuple[str, int], torch.Tensor] = {}  # log p(x) of the first images of a split
     for name, value in run.metrics.items():
         kind, *where = name.split("/")
         if kind == "bound_variance":
@@ -170,10 +171,12 @@ def metrics_again(run: Run, data: Dataset) -> list[str]:
             apart, allowed = abs(math.log(value["variance"] / variance)), math.log(2.5)
         elif kind in ("log_marginal", "repeated_log_marginal"):
             split, n_points = where[0], where[-2]
-            x = getattr(data, split)[: min(int(n_points), 100)]
-            now = _log_marginal(model, x)
+            n = min(int(n_points), 100)
+            if (split, n) not in known:
+                known[split, n] = _log_marginal(model, getattr(data, split)[:n])
+            now = known[split, n]
             # chains of Appendix D miss modes; fewer points than the metric's have another mean
-            few = 4 * now.std().item() / len(x) ** 0.5 if int(n_points) > 100 else 0.0
+            few = 4 * now.std().item() / len(now) ** 0.5 if int(n_points) > 100 else 0.0
             # importance sampling misses modes that quadrature finds: two nats were seen
             missed = 1.5 if "quadrature" in where else 0.0
             apart, allowed = abs(value["mean"] - now.mean().item()), 1.5 + few + missed
