@@ -2,7 +2,8 @@
 # make test               lint, tests, every notebook (nbval and papermill), a strict build, the built site
 # make verify             committed runs against the code: their first rows, and their weights
 # make executions         notebooks with unusual parameters: some 110, minutes on two cores
-# make refresh            executes the notebooks in place with their defaults, as they are committed
+# make refresh            executes the notebooks in place with their defaults, as they are committed;
+#                         NOTEBOOKS="fig2_lower_bound index" takes these only
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
 # make bench              comparisons with other libraries, ten minutes or so, to benchmarks/results
 # make lowest             the tests of `make unit` with the lowest versions that pyproject.toml allows
@@ -72,7 +73,7 @@ site: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m site
 
 refresh: $(STAMP)
-	VAE_CORE_TRAIN=never $(BIN)/python -m vae_book.build.refresh
+	VAE_CORE_TRAIN=never $(BIN)/python -m vae_book.build.refresh $(NOTEBOOKS)
 
 # Libraries to compare with are no part of the environment that everything else is tested in.
 bench: $(STAMP)

@@ -25,6 +25,8 @@ NOTEBOOKS = [
     [
         ("in {term}`nats <nat>` or {term}`leapfrog`", "in nats or leapfrog"),
         ("$$x$$ (eq-a)\n{eq}`eq-a`, {eq}`eq-b`", "$$x\\tag{1}$$\n(1), an equation of the book"),
+        ("in {eq}`eq-elbo`", "in an equation of *The variational lower bound*"),
+        ("in {eq}`eq-sgvb-b`", "in an equation of *Estimators and the reparameterisation trick*"),
         ("{cite:t}`hinton1995`, {cite:p}`a2014,b2012`", "Hinton 1995, (A 2014, B 2012)"),
         ("see {numref}`fig-a` and {numref}`lst-b`", "see the figure and the listing"),
         ("{func}`~vae_core.estimators.sgvb_b`", "`sgvb_b`"),

@@ -46,8 +46,7 @@ TEMPLATE = """{% extends "lab/index.html.j2" %}
 mtd[columnalign="left"] { text-align: left } mtd[columnalign="right"] { text-align: right }
 </style>{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}{% block html_head_js_mermaidjs %}{% endblock %}"""
-NAMED = {"eq": "an equation of the book", "fig": "the figure", "tab": "the table"}
-NAMED |= {"lst": "the listing", "alg": "the algorithm"}
+NAMED = {"fig": "the figure", "tab": "the table", "lst": "the listing", "alg": "the algorithm"}
 
 
 def write_page(notebook: str | Path, source: str | Path | None = None) -> Path:
@@ -131,12 +130,12 @@ def plain_text(text: str, folder: Path, numbers: dict[str, str]) -> str:
     text = CLOSING.sub("", text)
     text = DIRECTIVE.sub(lambda match: _contents(match[2], match[3], match[4], folder), text)
     text = EQUATION.sub(lambda match: rf"\tag{{{numbers[match[1]][1:-1]}}}$$", text)
-    text = ROLE.sub(lambda match: _role(match[1], match[2], numbers), text)
+    text = ROLE.sub(lambda match: _role(match[1], match[2], numbers, folder), text)
     text = LINK.sub(lambda match: match[1] or f"*{_title(folder / match[2])}*", text)
     return TARGET.sub("", text)
 
 
-def _role(name: str, content: str, numbers: dict[str, str]) -> str:
+def _role(name: str, content: str, numbers: dict[str, str], folder: Path) -> str:
     """The text that a role stands for."""
     shown, _, target = content.partition("<")
     if target:
@@ -147,10 +146,21 @@ def _role(name: str, content: str, numbers: dict[str, str]) -> str:
         names = re.sub(r"(\d{4})", r" \1", names)
         return f"({names})" if name == "cite:p" else names
     if kind in ("eq", "numref", "prf", "ref"):
+        if kind == "eq" and content not in numbers:
+            return _equation_elsewhere(content, folder)
         return numbers.get(content, NAMED.get(content.split("-")[0], "elsewhere in the book"))
     if kind in ("func", "class", "mod", "meth", "data"):
         return f"`{content.rsplit('.', 1)[-1] if content.startswith('~') else content}`"
     return content
+
+
+def _equation_elsewhere(label: str, folder: Path) -> str:
+    """The page with an equation that this one names; pages of the book lie around the folder."""
+    book = next((path for path in [folder, *folder.parents] if path.name == "book"), folder)
+    for file in sorted(file for kind in _READ for file in book.rglob(f"*{kind}")):
+        if label in EQUATION.findall(file.read_text(encoding="utf-8")):
+            return f"an equation of *{_title(file)}*"
+    return "an equation of the book"
 
 
 def _contents(name: str, argument: str, body: str, folder: Path) -> str:

@@ -1,17 +1,18 @@
 """Executes notebooks in place with their defaults, as they are committed: outputs, but no times.
 
-`python -m vae_book.build.refresh [NOTEBOOK ...]`; without names, every notebook of the book.
+`python -m vae_book.build.refresh [NOTEBOOK ...]`, each by its name or path; without names, every
+notebook of the book.
 """
 
 import sys
-from pathlib import Path
 
 import nbformat
 
 from vae_book._kernel import fork_kernels
+from vae_book._names import BOOK, find_notebook
 from vae_book.notebooks import execute
+from vae_book.params import ParameterError
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
 OF_ONE_EXECUTION = ("execution", "papermill", "ExecuteTime")
 
 
@@ -30,7 +31,10 @@ def refresh(notebook):
 
 def main():
     fork_kernels()
-    named = [Path(name) for name in sys.argv[1:]]
+    try:
+        named = [find_notebook(name) for name in sys.argv[1:]]
+    except ParameterError as error:
+        sys.exit(str(error))
     for notebook in named or sorted(BOOK.rglob("*.ipynb")):
         print(notebook, flush=True)
         refresh(notebook)

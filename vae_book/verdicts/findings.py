@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from vae_book.claims import AXIS_END, Contest, contest
+from vae_book.claims import AXIS_END
 from vae_book.plots import paper
 from vae_book.plots.curves import truths_of
 from vae_book.plots.marginal import end_of
@@ -15,8 +15,7 @@ from vae_book.verdicts.figure2 import (
     figure2_runs,
     judge_contests,
     judge_curves,
-    longest_contests,
-    reading_pairs,
+    reading_contests,
 )
 from vae_book.verdicts.figure3 import figure3_runs, judge_ends
 from vae_core.runs import Run
@@ -68,17 +67,12 @@ def findings(runs: Iterable[Run], mean_face: Mapping) -> Findings:
     return Findings(finding for finding in found if finding is not None)
 
 
-def _contests(runs: Sequence[Run]) -> list[Contest]:
-    """One contest of each of the paper's experiments, by the book's reading."""
-    found: list[Contest] = []
-    for dataset in CLOSE:
-        pairs = reading_pairs([run for run in runs if run.config.dataset == dataset])
-        found += longest_contests(contest(*pair) for pair in pairs.values()).values()
-    return found
-
-
 def _order(fig2: Sequence[Run], fig3: Mapping) -> Finding | None:
-    found = _contests(fig2)
+    found = [
+        item
+        for dataset in CLOSE
+        for item in reading_contests([run for run in fig2 if run.config.dataset == dataset])
+    ]
     ends = {name: fig3.get((50_000, name)) for name in ("aevb", "mcem")}
     if not found or None in ends.values():
         return None
