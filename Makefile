@@ -28,7 +28,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 LOWEST := _build/lowest/bin/python
 UNIT := "not notebooks and not site and not nightly"
 NBVAL := $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env -p no:cacheprovider \
-  --nbval-sanitize-with tests/nbval.cfg
+  -p vae_book._forked --nbval-sanitize-with tests/nbval.cfg
 
 export OMP_NUM_THREADS ?= 1
 

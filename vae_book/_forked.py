@@ -9,8 +9,12 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint
 from typing import Any
 
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+FORKED = "vae-fork"
 IMPORTED = (
     "torch torch._dynamo scipy.stats sklearn.datasets matplotlib.figure "
     "matplotlib.backends.backend_svg ipykernel.kernelapp "
@@ -58,6 +62,36 @@ class ForkedKernel:
 
     def kill(self) -> None:
         self._process.kill()
+
+
+class ForkedProvisioner(LocalProvisioner):
+    """What Jupyter takes to start a kernel, once `register` was called."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
+        self.cwd = str(kwargs.get("cwd") or os.getcwd())
+        env = dict(kwargs.get("env") or os.environ)
+        process: Any = ForkedKernel(cmd[cmd.index("-f") :], self.cwd, env)
+        self.process, self.pid, self.pgid = process, process.pid, process.pid
+        return self.connection_info
+
+
+def can_fork() -> bool:
+    """Whether this system has what a server of forks needs."""
+    return "forkserver" in multiprocessing.get_all_start_methods()
+
+
+def register() -> KernelProvisionerFactory:
+    """Makes `ForkedProvisioner` known to Jupyter by its name, FORKED; returns where it is known."""
+    factory = KernelProvisionerFactory.instance()
+    value = f"{ForkedProvisioner.__module__}:{ForkedProvisioner.__name__}"
+    factory.provisioners[FORKED] = EntryPoint(FORKED, value, factory.GROUP_NAME)
+    return factory
+
+
+def pytest_configure() -> None:
+    """As a plugin of pytest, `-p vae_book._forked`: the kernels of nbval are forks."""
+    if can_fork():
+        register().default_provisioner_name = FORKED
 
 
 def _become_kernel(arguments: Sequence[str], cwd: str, env: Mapping[str, str], leads: Any) -> None:

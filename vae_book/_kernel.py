@@ -1,9 +1,6 @@
 """A Jupyter kernel that runs the Python that starts it, and a way to stop all that were started."""
 
 import contextlib
-import functools
-import multiprocessing
-import os
 import signal
 import time
 import weakref
@@ -15,7 +12,7 @@ from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 
-from vae_book._forked import ForkedKernel
+from vae_book._forked import FORKED, can_fork, register
 
 GRACE = 10.0  # seconds in which a cell may store a checkpoint before its kernel is killed
 _managers: weakref.WeakSet["ThisPythonKernelManager"] = weakref.WeakSet()
@@ -35,27 +32,16 @@ class ThisPythonKernelManager(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        return KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]))
-
-    async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+        spec = KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]))
         if self.are_forked:
-            local: Any = self.provisioner
-            local.launch_kernel = functools.partial(_fork, local)
-        await super()._async_launch_kernel(kernel_cmd, **options)
-
-
-async def _fork(local: Any, command: list[str], **options: Any) -> Any:
-    """In the place of `LocalProvisioner.launch_kernel`, as it does."""
-    local.cwd = str(options.get("cwd") or os.getcwd())
-    env = dict(options.get("env") or os.environ)
-    local.process = ForkedKernel(command[command.index("-f") :], local.cwd, env)
-    local.pid = local.pgid = local.process.pid
-    return local.connection_info
+            spec.metadata = {"kernel_provisioner": {"provisioner_name": FORKED}}
+        return spec
 
 
 def fork_kernels() -> None:
     """From here on a kernel costs this process no imports; where there is no fork, all stays."""
-    if "forkserver" in multiprocessing.get_all_start_methods():
+    if can_fork():
+        register()
         ThisPythonKernelManager.are_forked = True
 
 
