@@ -22,6 +22,7 @@ from vae_core.marginal_likelihood.appendix_d import (
 )
 from vae_core.marginal_likelihood.chains import fitted_normal, start_chains
 from vae_core.marginal_likelihood.importance import fitted_proposal
+from vae_core.marginal_likelihood.quadrature import PER_AXIS
 from vae_core.model import VAE, bernoulli_log_prob, standard_normal_log_prob
 from vae_core.runs.config import RunConfig
 from vae_core.runs.trainer import Trainer
@@ -100,6 +101,15 @@ def test_quadrature_finds_modes_of_every_width(latent_dim):
     modes = [[-2.2, 0.3, 1.1], [1.7, -1.4, 0.2], [1.3, -1.1, 0.3], [0.1, 2.9, -2.4]]
     model = MadeUp([m[:latent_dim] for m in modes], [0.04, 0.05, 0.1, 0.15], [0.3, 0.2, 0.4, 0.1])
     estimate = log_marginal(model, torch.zeros(1, 1), "quadrature")
+    assert abs(estimate.item()) < 1e-3
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 3])
+def test_quadrature_of_a_broad_posterior_needs_no_more_than_the_first_grid(latent_dim):
+    """As of an untrained decoder, whose posterior is the prior."""
+    model = MadeUp([[0.3, -0.2, 0.1][:latent_dim]], [0.95], [1.0])
+    first_grid = PER_AXIS[latent_dim] ** latent_dim
+    estimate = log_marginal(model, torch.zeros(1, 1), "quadrature", first_grid)
     assert abs(estimate.item()) < 1e-3
 
 
