@@ -116,16 +116,28 @@ def test_stored_seeds_at_their_full_length_or_one_length_for_all(empty_store, mo
         lengths(seeds=[2], n_samples=500)
 
 
-def test_one_choice_for_all_sizes_is_set_beside_one_for_each():
-    def run(latent_dim, step, offset):
-        settings = {"step_size": step, "adagrad_warmup": 0, "n_samples": 1_000_000}
-        config = readings.config_of("freyface", "aevb", latent_dim, settings=settings)
-        samples = np.geomspace(1e5, 1e6, 30)
-        bound = plots.fig2_curve("freyface", latent_dim, "aevb", "test").at(samples) + offset
-        return Run(Path(config.key), config, {"samples": samples, "test_bound": bound})
+def face_run(latent_dim, step, offset, seed=0, n_samples=1_000_000):
+    """A run on Frey Face whose test curve is the paper's plus an offset in nats."""
+    settings = {"step_size": step, "adagrad_warmup": 0, "n_samples": n_samples}
+    config = readings.config_of("freyface", "aevb", latent_dim, seed, settings)
+    samples = np.geomspace(1e5, n_samples, 30)
+    bound = plots.fig2_curve("freyface", latent_dim, "aevb", "test").at(samples) + offset
+    return Run(Path(config.key), config, {"samples": samples, "test_bound": bound})
 
+
+def test_seeds_of_a_choice_have_their_mean_and_standard_deviation():
+    runs = [face_run(5, 0.02, offset, seed) for seed, offset in enumerate((-1.0, -3.0, -5.0))]
+    runs += [face_run(5, 0.02, -4.0, 0, 3_000_000), face_run(5, 0.01, 7.0), face_run(2, 0.02, 7.0)]
+    table = plots.seeds_table(runs, "aevb", "freyface", (1e6, 3e6, 1e7))
+    assert table.rows == [
+        ["0.02", "0", "none", "5", "3", "\N{MINUS SIGN}4.0 ± 1.0", "\N{MINUS SIGN}4.0", "–"]
+    ]
+    assert plots.seeds_table(runs, "wake_sleep", "freyface") is None
+
+
+def test_one_choice_for_all_sizes_is_set_beside_one_for_each():
     offsets = {0.01: {2: 1, 5: 3, 10: 2, 20: 2}, 0.02: {2: 5, 5: 1}}
-    runs = [run(dim, step, off) for step, of in offsets.items() for dim, off in of.items()]
+    runs = [face_run(dim, step, off) for step, of in offsets.items() for dim, off in of.items()]
     table = plots.choice_table(runs, "aevb", "freyface")
     assert [list(map(style.plain, row[3:])) for row in table.rows] == [
         ["1.0", "3.0", "2.0", "2.0", "2.0"],

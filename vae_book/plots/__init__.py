@@ -46,6 +46,7 @@ from vae_book.plots.tables import (
     counts_for,
     nats,
     power,
+    seeds_table,
 )
 from vae_book.words import counted
 
@@ -88,6 +89,7 @@ __all__ = [
     "reconstruction_figure",
     "samples_figure",
     "scatter_figure",
+    "seeds_table",
     "stacked",
     "svg_panel",
     "traversal_figure",

@@ -90,8 +90,9 @@ def reading_table(runs) -> Table:
     """
     experiments: dict[tuple, list] = {}
     for run in runs:
-        config = run.config
-        if paper.fig3_of(run, "test") is not None and config.log_marginal == "hmc_density":
+        config, is_estimated = run.config, "test_log_marginal" in run.curve
+        is_estimated &= config.log_marginal != "quadrature"
+        if is_estimated and paper.fig3_of(run, "test") is not None:
             experiments.setdefault((run.config.n_train, run.config.algorithm), []).append(run)
     rows = []
     for key in sorted(experiments):

@@ -10,7 +10,7 @@ from vae_book.claims import contests
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
 from vae_book.plots.style import name_of, plain
-from vae_book.readings import choice_of, choice_words, is_but_for_choice
+from vae_book.readings import choice_of, choice_words, is_but_for_choice, longest
 from vae_core.data.registry import dataset_spec
 
 MOST_NATS = 1e6  # what is written out; runs that diverge go beyond
@@ -180,6 +180,44 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
     header = [f"{name}: step", "accumulating minibatches", "prior's sd"]
     header += [f"<i>N</i><sub>z</sub> = {size}" for size in sizes]
     return Table([*header, "all sizes"], rows, title, n_text_columns=3)
+
+
+def seeds_table(
+    runs, algorithm: str, dataset: str, counts: tuple[float, ...] = (1e6, 3e6, 1e7)
+) -> Table | None:
+    """The test bound less the paper's at some sample counts, for choices that several seeds made.
+
+    One row a choice of step, warm-up and prior and a number of latent variables: the mean over all
+    runs that go so far and, of more than one, their standard deviation. None without such choices.
+    """
+    mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
+    mine = [run for run in mine if is_but_for_choice(run) and paper.fig2_of(run)]
+    by_seed = longest(mine, lambda r: (choice_of(r.config), r.config.latent_dim, r.config.seed))
+    groups: dict[tuple, list] = {}
+    for (choice, size, _), run in by_seed.items():
+        groups.setdefault((choice, size), []).append(run)
+    rows = []
+    for (choice, size), group in groups.items():
+        if len(group) > 1:
+            cells = [_mean_and_sd([_above_the_paper(r, n) for r in group]) for n in counts]
+            rows.append([*choice_words(choice), str(size), str(len(group)), *cells])
+    if not rows:
+        return None
+    name = f"{name_of(algorithm)} on {dataset_spec(dataset).title}"
+    header = [f"{name}: step", "accumulating minibatches", "prior's sd", "<i>N</i><sub>z</sub>"]
+    title = f"{name}: the test bound less the paper's, over seeds, in nats"
+    return Table([*header, "seeds", *map(power, counts)], rows, title, n_text_columns=4)
+
+
+def _above_the_paper(run, samples: float) -> float:
+    return run.at(samples) - float(paper.fig2_of(run).at(samples))
+
+
+def _mean_and_sd(values: list[float]) -> str:
+    known = [value for value in values if np.isfinite(value)]
+    if len(known) < 2:
+        return nats(known[0], signed=True) if known else nats(np.nan)
+    return f"{nats(float(np.mean(known)), signed=True)} ± {np.std(known, ddof=1):.1f}"
 
 
 def contest_table(runs) -> Table:
