@@ -144,9 +144,9 @@ def _faces(fig2: Sequence[Run]) -> Finding | None:
     step = READINGS["freyface", "aevb"].step_size
     text = (
         f"One step for both algorithms, {step:g}, and no prior on the weights: with that, "
-        f"{sum(passed)} of the {len(passed)} curves on Frey Face lie within "
-        f"{CLOSE['freyface']:.0%} of the paper’s after ten million samples, one run each, and the "
-        "plane of Figure 4 is faces throughout."
+        f"{sum(passed)} of the {len(passed)} curves on Frey Face, each the mean of its runs, lie "
+        f"within {CLOSE['freyface']:.0%} of the paper’s after ten million samples, and the plane "
+        "of Figure 4 is faces throughout."
     )
     number = f"{sum(passed)} of {len(passed)}"
     return Finding(number, "Faces have one reading", text, "reproducibility/ambiguities")
@@ -166,7 +166,7 @@ def _misses(runs: Sequence[Run], fig2: Sequence[Run]) -> Finding | None:
     text = (
         f"{off} of the {N_CURVES} curves of Figure 2 lie farther from the paper’s than 1.5 nats or "
         f"4%, and so do {off_ends} of the {n_ends} ends of Figure 3. The axis of Figure 2 goes on "
-        f"to a hundred million samples, and {len(far) or 'none'} of our curves do."
+        f"to a hundred million samples, and of our curves so do {len(far) or 'none'}."
     )
     title = "Not every curve lands, or goes far enough"
     return Finding(f"{len(far)} of {N_CURVES}", title, text, "reproducibility/report")
