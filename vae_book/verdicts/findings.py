@@ -165,8 +165,8 @@ def _misses(runs: Sequence[Run], fig2: Sequence[Run]) -> Finding | None:
     far = {(r.config.dataset, r.config.latent_dim, r.config.algorithm) for r in whole}
     text = (
         f"{off} of the {N_CURVES} curves of Figure 2 lie farther from the paper’s than 1.5 nats or "
-        f"4%, and so do {off_ends} of the {n_ends} ends of Figure 3. The axis of Figure 2 goes on "
-        f"to a hundred million samples, and of our curves so do {len(far) or 'none'}."
+        f"4%, and so do {off_ends} of the {n_ends} ends of Figure 3. The number above is that of "
+        "the curves which go on to the end of Figure 2’s axis, a hundred million samples."
     )
     title = "Not every curve lands, or goes far enough"
     return Finding(f"{len(far)} of {N_CURVES}", title, text, "reproducibility/report")
