@@ -156,6 +156,7 @@ def test_the_truth_along_a_curve_is_of_the_same_run_evaluated_by_quadrature():
         run,
         made(log_marginal="quadrature", step_size=0.3),
         made(log_marginal="quadrature", seed=1),
+        made(log_marginal="quadrature", matmul_precision="medium"),
         made(log_marginal="importance_sampling"),
     ]
     expected = [("test", 100, -41), ("test", 400, -31), ("train", 100, -40), ("train", 400, -30)]

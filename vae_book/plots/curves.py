@@ -15,7 +15,7 @@ from vae_book.plots.style import (
     panel_size,
     svg_panel,
 )
-from vae_book.readings import FREE_FIELDS, same_but
+from vae_book.readings import same_but
 from vae_book.words import counted
 from vae_core.runs.interpolate import interpolate_log
 from vae_core.runs.metrics import known_log_marginal
@@ -24,7 +24,7 @@ AGAINST = " (nats per datapoint) against training samples evaluated"
 Y_STEPS = {"mnist": 20, "freyface": 500}
 MOST_COLUMNS = 5  # of Figure 2; in more the numbers along the axes would run together
 MINIBATCH = "train_bound_minibatch"
-EVALUATION = {"log_marginal", "evals_per_decade"}  # fields that no weight depends on
+NOT_THE_WEIGHTS = {"log_marginal", "evals_per_decade", "n_samples"}  # at a number of samples
 LOG_MARGINAL = {"train": "train_log_marginal", "test": "test_log_marginal"}
 TRUTH = "the model at that point, by quadrature"
 
@@ -241,10 +241,10 @@ def truths_along(run, stored) -> list[tuple[str, int, float]]:
     The course is told by those of the `stored` runs that are this one evaluated by quadrature:
     how a run is evaluated changes none of its weights.
     """
-    free = EVALUATION | FREE_FIELDS
     found = {}
     for twin in stored:
-        if twin.config.log_marginal == "quadrature" and same_but(twin.config, run.config, free):
+        is_twin = same_but(twin.config, run.config, NOT_THE_WEIGHTS)
+        if is_twin and twin.config.log_marginal == "quadrature":
             for split, column in LOG_MARGINAL.items():
                 found |= {
                     (split, int(n)): float(v) for n, v in zip(*known(twin, column), strict=True)
