@@ -125,8 +125,10 @@ def refine(
 
     ``value`` (cells,) is the log joint on the first level. Three signs say that the lattice is fine
     enough: its halves agree (see :func:`add_up`), so does the lattice of twice the width (of an
-    error exp(-c / 4), hence the fourth power), and no cell holds a large share. Cells that were
-    left uncut count by their middles, and their whole share as an error.
+    error exp(-c / 4), hence the fourth power), and no cell holds a large share. The first lattice,
+    which has no one before it, is compared with every second of its own cells, but only where the
+    density is gentle. Cells that were left uncut count by their middles, and their whole share as
+    an error.
     """
     index, width, gain = grid.index, grid.width, grid.slope(value)
     outside = ((index == 0) | (index == grid.per_axis - 1)).any(-1)
