@@ -149,7 +149,7 @@ def _faces(fig2: Sequence[Run]) -> Finding | None:
         "of Figure 4 is faces throughout."
     )
     number = f"{sum(passed)} of {len(passed)}"
-    return Finding(number, "Faces have one reading", text, "reproducibility/ambiguities")
+    return Finding(number, "Faces nearly have one reading", text, "reproducibility/ambiguities")
 
 
 def _misses(runs: Sequence[Run], fig2: Sequence[Run]) -> Finding | None:
