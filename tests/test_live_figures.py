@@ -159,11 +159,11 @@ def test_the_truth_along_a_curve_is_of_the_same_run_evaluated_by_quadrature():
         made(log_marginal="quadrature", matmul_precision="medium"),
         made(log_marginal="importance_sampling"),
     ]
-    expected = [("test", 100, -41), ("test", 400, -31), ("train", 100, -40), ("train", 400, -30)]
+    expected = [("train", 100, -40), ("train", 400, -30), ("test", 100, -41), ("test", 400, -31)]
     assert curves.truths_along(run, [*others, twin]) == expected
     assert curves.truths_along(run, others) == []
     shown = marginal.along_table([run], [twin]).rows
-    assert [row[-3:] for row in shown] == [["test", "0.00", "0.00"], ["train", "0.00", "0.00"]]
+    assert [row[-3:] for row in shown] == [["train", "0.00", "0.00"], ["test", "0.00", "0.00"]]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -251,7 +251,9 @@ def truths_along(run, stored) -> list[tuple[str, int, float]]:
                 }
     end = int(run.curve["samples"][-1])
     found |= {(split, end): value for split, value in truths_of(run).items()}
-    return [(*at, value) for at, value in sorted(found.items()) if at[1] <= end]
+    order = list(LOG_MARGINAL)
+    rows = [(*at, value) for at, value in found.items() if at[1] <= end]
+    return sorted(rows, key=lambda row: (order.index(row[0]), row[1]))
 
 
 def marginal_likelihood_figure(runs, stored=(), *, with_paper=True) -> Figure:

@@ -24,6 +24,11 @@ APPENDIX_D_READINGS = {
 }
 
 
+def is_estimated(run) -> bool:
+    """Whether a run's curve has log p(x) as estimated from samples, as the paper's has."""
+    return "test_log_marginal" in run.curve and run.config.log_marginal != "quadrature"
+
+
 def end_of(run, split: str) -> tuple[float, float, float]:
     """Where the shorter of the paper's curve and ours ends: (samples, the paper's value, ours).
 
@@ -90,9 +95,8 @@ def reading_table(runs) -> Table:
     """
     experiments: dict[tuple, list] = {}
     for run in runs:
-        config, is_estimated = run.config, "test_log_marginal" in run.curve
-        is_estimated &= config.log_marginal != "quadrature"
-        if is_estimated and paper.fig3_of(run, "test") is not None:
+        config = run.config
+        if is_estimated(run) and paper.fig3_of(run, "test") is not None:
             experiments.setdefault((run.config.n_train, run.config.algorithm), []).append(run)
     rows = []
     for key in sorted(experiments):

@@ -20,7 +20,7 @@ FIG3 = "figures/fig3_marginal_likelihood"
 
 def figure3_runs(runs: Iterable[Run]) -> dict[tuple[int, str], Run]:
     """The longest run with an estimated marginal likelihood, by (n_train, algorithm)."""
-    fits = (r for r in runs if marginal.paper.fig3_of(r) and "test_log_marginal" in r.curve)
+    fits = (r for r in runs if marginal.paper.fig3_of(r) and marginal.is_estimated(r))
     return longest(fits, lambda run: (run.config.n_train, run.config.algorithm))
 
 
