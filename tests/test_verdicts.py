@@ -98,6 +98,7 @@ def test_long_runs_are_judged_at_the_end_of_the_axis_and_the_others_are_missing(
 
 def test_misses_of_opposite_sign_do_not_cancel():
     assert miss([2.0, -1.0]) == "1.5 nats off, 0.5 above on average"
+    assert miss([-1.25]) == "1.2 nats below"
 
 
 def test_signs_are_words():

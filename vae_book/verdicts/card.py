@@ -25,7 +25,8 @@ def card(rows: Iterable[Verdict], quantity: str) -> Table | None:
     for row in rows:
         limit = re.search(r"within .*", row.claim)
         if row.passed and limit:
-            held = f"{OUTCOMES[row.outcome][0]} {row.held.replace(' curves', '')} {limit[0]}"
+            held = row.held.replace(" curves", "").replace(" more without", " without")
+            held = f"{OUTCOMES[row.outcome][0]} {held} {limit[0]}"
             values = map(_short, (row.paper, row.ours, row.difference))
             body.append([row.claim.partition(":")[0], *values, held])
     header = [f"{quantity}, nats", *HEADER, "Curves as in the paper"]

@@ -91,10 +91,15 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def miss(differences: Sequence[float], unit: str = "nats") -> str:
-    """ "1.8 nats off, 0.3 below on average": mean |ours - paper| and the bias in words."""
+    """ "1.8 nats off, 0.3 below on average": mean |ours - paper| and the bias in words.
+
+    Of one alone: "0.3 nats below".
+    """
     size, bias = float(np.mean(np.abs(differences))), float(np.mean(differences))
-    bias_words = f"{nats(abs(bias))} {'above' if bias > 0 else 'below'} on average"
-    return f"{nats(size)} {unit} off, {bias_words}"
+    side = "above" if bias > 0 else "below"
+    if len(differences) == 1:
+        return f"{nats(size)} {unit} {side}"
+    return f"{nats(size)} {unit} off, {nats(abs(bias))} {side} on average"
 
 
 def lead_words(leads: Sequence[float]) -> str:
