@@ -18,9 +18,7 @@ PER_AXIS = {1: 120, 2: 80, 3: 32}  # cubes of the first level, over 12 units of 
 HALF_WIDTH = 6.0
 BLOCK = 256  # cells at a time, so that activations stay in cache
 NEGLIGIBLE = math.log(1e-2)  # of the tolerance; what is left out is counted, but not refined
-# Nats within half a cell and an axis. A Gaussian that is no steeper where it matters, out to five
-# standard deviations, has one of 0.7 cells at least: by exp(-2 pi^2 0.7^2), the lattice is exact.
-GENTLE = 3.5
+ROUNDING = 1e-12  # nats, of sums in float64
 
 
 @torch.no_grad()
@@ -125,28 +123,28 @@ def refine(
 
     ``value`` (cells,) is the log joint on the first level. Three signs say that the lattice is fine
     enough: its halves agree (see :func:`add_up`), so does the lattice of twice the width (of an
-    error exp(-c / 4), hence the fourth power), and no cell holds a large share. The first lattice,
-    which has no one before it, is compared with every second of its own cells, but only where the
-    density is gentle. Cells that were left uncut count by their middles, and their whole share as
-    an error.
+    error exp(-c / 4), hence the fourth power), and no cell holds a large share. The first lattice
+    has none before it, and :func:`error_of_slope` in its place. Cells that were left uncut count by
+    their middles, and their whole share as an error; so does that of the cells at the faces, beyond
+    which less lies than in them.
     """
     index, width, gain = grid.index, grid.width, grid.slope(value)
     outside = ((index == 0) | (index == grid.per_axis - 1)).any(-1)
-    total = left_out = value.new_tensor(-math.inf)
-    matters = value + gain > value.max() + math.log(tolerance) + NEGLIGIBLE
-    if gain[matters].max() <= GENTLE * grid.dim**0.5:  # else this lattice is never the last
-        every_second = (index % 2 == 0).all(-1)  # a lattice of twice the width
-        total = torch.logsumexp(value[every_second], 0) + grid.dim * math.log(2 * width)
-    n_points = len(index)
+    left_out = value.new_tensor(-math.inf)
+    limit = math.log(tolerance) + NEGLIGIBLE  # below the highest, what does not matter
+    n_points, before = len(index), None
     while True:
-        log_mass = value + grid.dim * math.log(width)
-        before, (total, error) = total, add_up(log_mass, index, left_out)
-        error = torch.maximum(error, (total - before).abs() ** 4)
+        log_mass, is_cut = value + grid.dim * math.log(width), value + gain > value.max() + limit
+        total, error = add_up(log_mass, index, left_out)
+        if before is None:
+            doubled = grid.dim * error_of_slope(gain[is_cut].max(), limit)
+        else:
+            doubled = (total - before).abs() ** 4
+        error, before = torch.maximum(error, doubled), total
         is_resolved = error <= tolerance and torch.exp(log_mass.max() - total) < 0.5**grid.dim
         if is_resolved or total.isnan():
             edge = torch.exp(torch.logsumexp(log_mass[outside], 0) - total)
-            return total, error + torch.exp(left_out - total), edge.item()
-        is_cut = value + gain > value.max() + math.log(tolerance) + NEGLIGIBLE
+            return total, error + torch.exp(left_out - total) + edge + ROUNDING, edge.item()
         left_out = torch.logaddexp(left_out, torch.logsumexp(log_mass[~is_cut], 0))
         index, width = grid.cut(index[is_cut]), width / 2
         outside = outside[is_cut].repeat_interleave(len(grid.corners))
@@ -160,6 +158,16 @@ def refine(
         parts = [density(block) for block in z.split(BLOCK)]
         value, gradient = (torch.cat(part).squeeze(1) for part in zip(*parts, strict=True))
         gain = 0.5 * width * gradient.abs().sum(-1)
+
+
+def error_of_slope(gain: Tensor, limit: float) -> Tensor:
+    """The most that a lattice is off, in nats and for each axis, over a density so gentle.
+
+    A Gaussian of s cells is off by 2 exp(-2 pi^2 s^2). Where its log has fallen by ``limit``, at
+    r = sqrt(-2 limit) standard deviations, it falls by r / 2s within half a cell; so if nowhere
+    above that it gains more than ``gain``, s is at least r / (2 gain).
+    """
+    return 2 * torch.exp(math.pi**2 * limit / gain.square())
 
 
 def add_up(log_mass: Tensor, index: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
