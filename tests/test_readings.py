@@ -135,6 +135,14 @@ def test_seeds_of_a_choice_have_their_mean_and_standard_deviation():
     assert plots.seeds_table(runs, "wake_sleep", "freyface") is None
 
 
+def test_a_count_that_few_experiments_reach_is_worth_no_column():
+    ends = {2: 10_000_000, 5: 10_000_000, 10: 3_000_000, 20: 100_000_000}
+    runs = [face_run(dim, 0.02, 0.0, n_samples=n) for dim, n in ends.items()]
+    assert plots.counts_for([*runs, face_run(2, 0.02, 0.0, 1, 3_000_000)]) == [1e6, 1e7]
+    assert plots.counts_for(runs[-1:]) == [1e7, 1e8]
+    assert plots.counts_for([face_run(2, 0.02, 0.0, n_samples=200_000)]) == [2e4, 2e5]
+
+
 def test_one_choice_for_all_sizes_is_set_beside_one_for_each():
     offsets = {0.01: {2: 1, 5: 3, 10: 2, 20: 2}, 0.02: {2: 5, 5: 1}}
     runs = [face_run(dim, step, off) for step, of in offsets.items() for dim, off in of.items()]

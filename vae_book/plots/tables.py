@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from statistics import median_high
 
 import numpy as np
 
@@ -114,9 +115,14 @@ class Note:
 
 
 def counts_for(runs) -> list[float]:
-    """Sample counts worth a column: powers of ten from a million on, or the end of short runs."""
-    last = max((float(run.curve["samples"][-1]) for run in runs), default=1e6)
-    return [10.0**k for k in range(6, 9) if 10**k <= last] or [last / 10, last]
+    """Two sample counts worth columns: powers of ten from a million on, or the end of short runs.
+
+    As far as half of the experiments go, each by its longest run.
+    """
+    groups = group_runs(runs, _experiment).values()
+    ends = [max(float(run.curve["samples"][-1]) for run in group) for group in groups]
+    last = median_high(ends) if ends else 1e6
+    return [10.0**k for k in range(6, 9) if 10**k <= last][-2:] or [last / 10, last]
 
 
 def bound_table(runs, at=(1e6, 1e7), split: str = "test") -> Table:
