@@ -113,6 +113,11 @@ def test_quadrature_of_a_broad_posterior_needs_no_more_than_the_first_grid(laten
     assert abs(estimate.item()) < 1e-3
 
 
+def test_quadrature_of_what_is_no_number_is_none():
+    model = MadeUp([[0.3, -0.2]], [0.95], [math.nan])
+    assert log_marginal(model, torch.zeros(1, 1), "quadrature").isnan().all()
+
+
 def test_quadrature_errs_low_if_a_mode_is_out_of_sight():
     """A spike of sd 1e-4 in the tail of a broad mode: no point of the first grid feels it."""
     model = MadeUp([[0.0, 0.0, 0.0], [0.77, 0.31, -0.92]], [0.5, 1e-4], [0.5, 0.5])

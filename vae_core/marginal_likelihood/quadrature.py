@@ -137,7 +137,7 @@ def refine(
         log_mass, is_cut = value + grid.dim * math.log(width), value + gain > value.max() + limit
         total, error = add_up(log_mass, index, left_out)
         if before is None:
-            doubled = grid.dim * error_of_slope(gain[is_cut].max(), limit)
+            doubled = grid.dim * error_of_slope(gain.where(is_cut, 0).max(), limit)
         else:
             doubled = (total - before).abs() ** 4
         error, before = torch.maximum(error, doubled), total
