@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import vae_core as vc
-from vae_core.algorithms.common import at
 from vae_core.runs.trainer import Trainer
 
 SMALL = {"n_samples": 2_000, "hidden": (8,), "progress": False}
@@ -64,12 +63,14 @@ def test_gaussian_rows_of_any_scale_are_learnt():
     assert "test_bound" not in done.curve
 
 
-def test_any_module_is_evaluated_at_other_parameters():
-    """A VAE's forward calls a function of it; that of another module need not."""
-    layer = nn.Linear(2, 1, bias=False)
-    weight = torch.tensor([[3.0, 4.0]])
-    found = at(layer, {"weight": weight}, lambda module, x: module(x), torch.tensor([1.0, 2.0]))
-    assert found.item() == 11.0 and layer.weight is not weight
+def test_a_frozen_parameter_stays_and_the_rest_is_trained():
+    data = vc.load_dataset("digits")
+    model = vc.VAE(64, 2, (8,), generator=torch.Generator().manual_seed(0))
+    model.decoder[0].weight.requires_grad_(False)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    vc.fit(data.train, model=model, n_samples=1_000, step_size=0.05, progress=False)
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == set(before) - {"decoder.0.weight"}
 
 
 @pytest.mark.parametrize("algorithm", ["aevb", "wake_sleep"])

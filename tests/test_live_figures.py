@@ -266,7 +266,7 @@ def test_pointing_reads_the_curves_there(tab):
     caption = tab.inner_text(".vl-reading caption")
     assert caption.startswith(title) and "million samples" in caption
     for values in reading(tab).values():
-        theirs, ours, off = (float(re.split(r" ±", v)[0].replace("−", "-")) for v in values)
+        theirs, ours, off = (float(re.split(r"\s±", v)[0].replace("−", "-")) for v in values)
         assert off == pytest.approx(ours - theirs, abs=0.11)  # each is rounded to a tenth
     assert len(reading(tab)) >= 4
 

@@ -1,7 +1,7 @@
 """The generative model p(x, z) and the recognition model q(z | x) of Appendix C."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,10 +162,6 @@ class VAE(nn.Module):
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.normal_(0.0, init_sd, generator=generator)
-
-    def forward(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
-        """function(self, ...), so that ``torch.func.functional_call`` evaluates any function."""
-        return function(self, *args, **kwargs)
 
     @property
     def dtype(self) -> torch.dtype:

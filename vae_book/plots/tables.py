@@ -73,7 +73,8 @@ class Table:
             align = ["left"] * self.n_text_columns + ["right"] * len(values)
             scope = ' scope="col"' if tag == "th" else ""
             return "".join(
-                f'<{tag}{scope} style="text-align:{align[i]};padding:.25rem .5rem">{value}</{tag}>'
+                f'<{tag}{scope} style="text-align:{align[i]};padding:.25rem .5rem">'
+                f"{value.replace(' ± ', '&nbsp;±&nbsp;')}</{tag}>"
                 for i, value in enumerate(values)
                 if i not in same
             )

@@ -63,24 +63,6 @@ def samples_per_step(settings: MinibatchSettings, n_train: int) -> int:
     return settings.batch_size
 
 
-class _Caller(nn.Module):
-    """Gives another module the ``forward`` of a VAE."""
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
-        return function(self.model, *args, **kwargs)
-
-
-def at(model: nn.Module, params: Tensors, function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """function(model, *args, **kwargs) with the named parameters replaced by ``params``."""
-    if not isinstance(model, VAE):  # which is its own: a compiled step can make no modules
-        model, params = _Caller(model), {f"model.{name}": p for name, p in params.items()}
-    return torch.func.functional_call(model, params, (function, *args), kwargs)
-
-
 def subset(tensors: Tensors, prefix: str) -> Tensors:
     """The entries whose name starts with ``prefix`` (the same tensors, not copies)."""
     return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
@@ -99,6 +81,8 @@ def ascend(
 ) -> Tensor:
     """One step of stochastic gradient ascent on ``objective(model, *args, **kwargs)``, (batch,).
 
+    Parameters that require no gradient stay as they are.
+
     Args:
         size: the step size now, ().
         share: M/N, the minibatch's share of the data, which weighs the prior (eq. 8 over N/M).
@@ -107,15 +91,18 @@ def ascend(
     Returns:
         The objective summed over the batch, before the step, in nats.
     """
-    moving = subset(state.params, part)
-
-    def loss(params: Tensors) -> Tensor:
-        return -at(model, state.params | params, objective, *args, **kwargs).sum()
-
-    grads, value = torch.func.grad_and_value(loss)(moving)
-    add_map_prior_(grads, moving, settings.prior_sd, share)
-    adagrad_(moving, grads, state.sums, size, settings.adagrad_epsilon)
-    return -value
+    moving: Tensors = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if name.startswith(part) and parameter.requires_grad
+    }
+    value = objective(model, *args, **kwargs).sum()
+    slopes = torch.autograd.grad(-value, list(moving.values()), materialize_grads=True)
+    with torch.no_grad():
+        grads = dict(zip(moving, slopes, strict=True))
+        add_map_prior_(grads, moving, settings.prior_sd, share)
+        adagrad_(moving, grads, state.sums, size, settings.adagrad_epsilon)
+    return value.detach()
 
 
 def add_map_prior_(grads: Tensors, params: Tensors, prior_sd: float | None, share: float) -> None:

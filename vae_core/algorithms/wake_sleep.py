@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vae_core.algorithms import common
-from vae_core.algorithms.common import State, ascend, at, next_step_size
+from vae_core.algorithms.common import State, ascend, next_step_size
 from vae_core.estimators import reparameterize, sgvb_b
 from vae_core.images import Images
 from vae_core.model import VAE, gaussian_log_prob
@@ -53,10 +53,12 @@ def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Ima
     size, share = next_step_size(state, settings), settings.batch_size / images.n
     climb = partial(ascend, model, state, settings, size=size, share=share)
 
-    z, log_q = at(model, state.params, posterior_draw, x, draw.wake)  # (batch, latent), (batch,)
+    with torch.no_grad():
+        z, log_q = posterior_draw(model, x, draw.wake)  # (batch, latent_dim), (batch,)
     log_joint = climb(wake_objective, x, z, part="decoder.")
 
-    dream = at(model, state.params, dreamt, draw.dream_z, draw.dream_x)  # (batch, data_dim)
+    with torch.no_grad():
+        dream = model.sample_given(draw.dream_z, draw.dream_x)  # (batch, data_dim)
     climb(sleep_objective, dream, draw.dream_z, part="encoder.")
     return log_joint - log_q.sum()
 
@@ -69,11 +71,6 @@ def wake_objective(model: VAE, x: Tensor, z: Tensor) -> Tensor:
 def sleep_objective(model: VAE, x: Tensor, z: Tensor) -> Tensor:
     """log q(z|x) for (x, z) ~ p(x, z), (batch,): its gradient in phi is the sleep phase."""
     return model.log_q(z, x)
-
-
-def dreamt(model: VAE, z: Tensor, noise: Tensor) -> Tensor:
-    """x ~ p(x|z), (batch, data_dim), from given noise."""
-    return model.sample_given(z, noise)
 
 
 def posterior_draw(model: VAE, x: Tensor, epsilon: Tensor) -> tuple[Tensor, Tensor]:

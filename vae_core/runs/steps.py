@@ -40,11 +40,14 @@ def fused(update: Callable, config: RunConfig) -> Callable:
     sums and all that is reported stay in float32.
     """
     if config.matmul_precision == "medium":
-        update = torch.autocast(config.device, dtype=torch.bfloat16)(update)
+        # without its cache: a weight that moves within a step is cast anew
+        bfloat16 = torch.autocast(config.device, torch.bfloat16, cache_enabled=False)
+        update = bfloat16(update)
     if not config.compiles:
         return update
     if config.device == "cpu":  # elsewhere just before the capture
         torch.compiler.reset()  # the graphs of earlier runs count against the limit of this one
+    torch._dynamo.config.trace_autograd_ops = True  # the gradients are part of the graph
     return torch.compile(update, fullgraph=True, dynamic=False)
 
 
