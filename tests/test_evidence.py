@@ -4,14 +4,16 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nbformat
 import pytest
 from test_verdicts import all_of_figure2, all_of_figure3, run_at, with_metrics
 
 import vae_core as vc
 from vae_book.plots import Note, Table, marginal
-from vae_book.verdicts import evidence, figure2
+from vae_book.verdicts import evidence, figure2, figure2_runs
 from vae_book.verdicts.findings import findings
 from vae_book.verdicts.verdict import Verdict
+from vae_core.model import gaussian_log_prob
 
 ROOT = Path(__file__).resolve().parents[1]
 MEAN_FACE = json.loads((ROOT / "book/studies/mean_face.json").read_text())
@@ -90,10 +92,36 @@ def test_variances_are_those_of_models_whose_weights_are_stored():
 
 def test_the_plateau_ends_where_the_curve_leaves_it():
     kind = dict(dataset="freyface", algorithm="wake_sleep", latent_dim=2)
-    stays, leaves = run_at(**kind), run_at(50.0, seed=1, **kind)
+    stays, leaves = run_at(18.0, **kind), run_at(seed=1, **kind)  # each at its own height
+    leaves.curve["test_bound"][-5:] += [5.0, 11.0, 50.0, 50.0, 50.0]
     first, second = evidence.plateau_table([stays, leaves, run_at()]).rows
-    assert first[:4] == ["2", "0", "its end", "10<sup>7</sup>"]
-    assert second[2] != "its end" and float(second[4]) == pytest.approx(float(first[4]) + 50)
+    assert first[:2] == ["2", "0"] and first[3:5] == ["its end", "10<sup>7</sup>"]
+    assert float(first[2]) == pytest.approx(float(second[2]) + 18, abs=0.11)
+    until = float(second[3].removesuffix(" million")) * 1e6
+    assert leaves.curve["samples"][-5] < until < leaves.curve["samples"][-4]
+    assert float(second[5]) == pytest.approx(float(second[2]) + 50, abs=1)
+
+
+@pytest.mark.data("freyface")
+def test_what_the_mean_face_is_worth_is_told_with_the_plateau():
+    """The best constant Gaussian of each split, and where wake-sleep rests on it."""
+    page = nbformat.read(ROOT / "book/figures/fig2_lower_bound.ipynb", as_version=4)
+    text = " ".join(" ".join(cell.source for cell in page.cells).split())
+    rests = {run.config.split_seed: [] for run in figure2_runs(vc.all_runs())}
+    for run in figure2_runs(vc.all_runs()):
+        if (run.config.dataset, run.config.algorithm) == ("freyface", "wake_sleep"):
+            rests[run.config.split_seed].append(run.curve["test_bound"][-1])
+    worth = []
+    for split in (0, 1, 2):
+        faces = vc.load_dataset("freyface", split_seed=split)
+        mean, log_var = (
+            faces.train.double().mean(0),
+            faces.train.double().var(0, correction=0).log(),
+        )
+        worth.append(gaussian_log_prob(faces.test.double(), mean, log_var).mean().item())
+        assert len(rests[split]) == 4 and max(abs(worth[-1] - v) for v in rests[split]) < 3
+    first, second, third = worth
+    assert f"come to {first:.1f}, {second:.1f} and {third:.1f} nats" in text
 
 
 def test_algorithms_are_ordered_by_their_ends_on_test_images():

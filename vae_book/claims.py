@@ -9,7 +9,8 @@ from vae_book.readings import experiment_of, longest
 from vae_core.runs import Run
 
 AXIS_END = 1e8  # samples; nothing is judged beyond the printed axes of Frey Face
-PLATEAU = (560.0, 580.0)  # nats on test between which wake-sleep rests at the mean face
+PLATEAU_FROM = 1e6  # samples, after which wake-sleep has come to rest at the mean face
+PLATEAU_NATS = 10.0  # how far from there a test bound may be that rests still
 
 
 def crossing(samples, values, goal: float) -> float:

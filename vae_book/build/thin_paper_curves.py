@@ -3,7 +3,7 @@
 FOLDER holds the complete `fig2.csv` and `fig3.csv`; some 60 vertices a curve are kept in
 `book/paper/`. Every kept row is copied as it stands: nothing is interpolated or rounded. The two
 vertices around each power of ten and each printed axis are always kept, so that values read there
-are those of the complete curve.
+are those of the complete curve, and so is each curve's highest vertex.
 """
 
 import csv
@@ -30,11 +30,11 @@ def around(x, positions):
     return {i - step for i in right for step in (0, 1)}
 
 
-def thin(x, in_axes):
-    """Sorted indices of the vertices to keep of a curve with positions `x`."""
+def thin(x, y, in_axes):
+    """Sorted indices of the vertices (x, y) of a curve to keep."""
     # Fig. 3 starts at one minibatch, 1e-4 million samples: spread the rest in log x without it
     start = int(x[0] < 1e-3)
-    kept = {0, len(x) - 1} | {i + start for i in log_spaced(x[start:])}
+    kept = {0, len(x) - 1, int(y.argmax())} | {i + start for i in log_spaced(x[start:])}
     kept |= around(x, 10.0 ** np.arange(10))
     edges = np.flatnonzero(in_axes[1:] != in_axes[:-1])
     return sorted(kept | set(edges.tolist()) | set((edges + 1).tolist()))
@@ -46,8 +46,9 @@ def thin_rows(rows, n_fields):
     for _, group in groupby(rows, key=lambda row: row[:n_fields]):
         curve = list(group)
         x = np.array([float(row[n_fields]) for row in curve])
+        y = np.array([float(row[n_fields + 1]) for row in curve])
         in_axes = np.array([int(row[-1]) for row in curve])
-        kept += [curve[i] for i in thin(x, in_axes)]
+        kept += [curve[i] for i in thin(x, y, in_axes)]
     return kept
 
 
