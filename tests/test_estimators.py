@@ -5,7 +5,6 @@ import torch
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 import vae_core as vc
-from vae_core.algorithms.common import at
 from vae_core.estimators import ESTIMATORS, reparameterize
 
 D, K = 5, 2
@@ -117,15 +116,27 @@ def test_the_generator_decides_the_noise():
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
+class Estimate(torch.nn.Module):
+    """An estimator as a module, of which torch.func evaluates gradients draw by draw."""
+
+    def __init__(self, estimator, model):
+        super().__init__()
+        self.estimator, self.model = estimator, model
+
+    def forward(self, x, epsilon):
+        return self.estimator(self.model, x, epsilon=epsilon).sum()
+
+
 def gradients(estimator, model, x, epsilon):
     """Gradients of the estimator for each draw, flattened: (draws, parameters)."""
-    params = {name: p.detach() for name, p in model.named_parameters()}
+    estimate = Estimate(estimator, model)
+    params = {name: p.detach() for name, p in estimate.named_parameters()}
 
     def value(params, e):
-        return at(model, params, estimator, x, epsilon=e[None, None]).sum()
+        return torch.func.functional_call(estimate, params, (x, e[None, None]))
 
     grads = torch.func.vmap(torch.func.grad(value), in_dims=(None, 0))(params, epsilon)
-    return {name: g.flatten(1) for name, g in grads.items()}
+    return {name.removeprefix("model."): g.flatten(1) for name, g in grads.items()}
 
 
 def test_the_score_function_gradient_is_unbiased_and_noisier():

@@ -59,6 +59,7 @@ class Recording(TorchDispatchMode):
         self.calls.append((func, args, kwargs or {}, made))
         return made
 
+    @torch.no_grad()  # what autograd computed are operations of the recording
     def replay(self):
         for func, args, kwargs, made in self.calls:
             again = tree_leaves(func(*args, **kwargs))
