@@ -172,6 +172,7 @@ COMMANDS = {
     "run --n-samples 1e9": "say --train",
     "verify none": "no stored run has the key 'none'",
     "verify": "there are no runs in",
+    "verify --jobs 0": "0 is not in the range x>=1",
     "explorer none": "no stored run has the key 'none'",
     "data fetch minst": "minst",
     "data fetc": "No such command 'fetc'",
@@ -304,8 +305,9 @@ def model():
 
 
 @functools.cache
-def config():
-    return vc.RunConfig(dataset="digits", latent_dim=2, hidden=(4,), n_samples=100)
+def config(**fields):
+    small = {"dataset": "digits", "latent_dim": 2, "hidden": (4,), "n_samples": 100}
+    return vc.RunConfig(**small | fields)
 
 
 X, Z = torch.full((3, 6), 0.5), torch.zeros(3, 2)
@@ -457,6 +459,9 @@ PYTHON = [
     (lambda: shard([config()], 1.5, 3), "index=1.5"),
     (lambda: verify(3), "run=3"),
     (lambda: bounds([]), "candidates=[]"),
+    (lambda: choose_step_size(config(algorithm="mcem")), "algorithm='mcem' has no bound"),
+    (lambda: config(algorithm="mcem", latent_dim=30), "its density needs 62 posterior samples"),
+    (lambda: config(log_marginal="hmc_density", latent_dim=25), "with latent_dim=25"),
     (lambda: bounds([-1]), "candidates=-1"),
     (lambda: bounds(["a"]), "candidates='a'"),
     (lambda: bounds(n_samples=0), "n_samples=0"),

@@ -130,6 +130,12 @@ def test_verify_exits_1_where_a_curve_does_not_follow(tmp_path):
     assert "DOES NOT FOLLOW" in call("verify", path.split("/")[-1], "--quiet", status=1)
 
 
+def test_a_run_that_diverges_is_told_in_one_line_and_not_stored():
+    said = call("run", *TINY, "--step-size", 1e6, "--quiet", status=1)
+    assert "step_size=1000000.0 is too large; try a smaller one" in said.splitlines()[-1]
+    assert call("runs").splitlines() == ["no runs are stored yet"]
+
+
 def test_retrain_makes_the_weights_of_a_stored_curve(tmp_path):
     path = call("run", *TINY, "--quiet").splitlines()[-1]
     os.makedirs(tmp_path / "reference")

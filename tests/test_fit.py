@@ -106,3 +106,94 @@ def test_bad_arguments_are_refused_before_any_training(changes, message):
     arguments = {"x_train": np.zeros((3, 4))} | SMALL | changes
     with pytest.raises(ValueError, match=message):
         vc.fit(**arguments)
+
+
+def refused(message, **arguments):
+    with pytest.raises(ValueError, match=message):
+        vc.fit(vc.load_dataset("digits").train[:200], n_samples=200, progress=False, **arguments)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_training_does_not_depend_on_the_mode_around_it(mode):
+    x = vc.load_dataset("digits").train[:200]
+    settings = dict(latent_dim=2, hidden=(8,), n_samples=1_000, progress=False)
+    outside = vc.fit(x, **settings)
+    with mode():
+        inside = vc.fit(x, **settings)
+    assert outside.curve["train_bound"].tolist() == inside.curve["train_bound"].tolist()
+
+
+def test_a_frozen_encoder_stays_while_wake_sleep_moves_the_decoder():
+    x = vc.load_dataset("digits").train[:200]
+    model = vc.VAE(64, 2, (8,), generator=torch.Generator().manual_seed(0))
+    model.encoder.requires_grad_(False)
+    before = [p.detach().clone() for p in model.parameters()]
+    vc.fit(x, model=model, algorithm="wake_sleep", n_samples=1_000, progress=False)
+    moved = [not torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True)]
+    n_encoder = len(list(model.encoder.parameters()))
+    assert not any(moved[:n_encoder]) and all(moved[n_encoder:])
+    refused("none of its parameters", model=model.requires_grad_(False))
+
+
+class Shifted(vc.VAE):
+    """A VAE whose logits have two matrices of their own added to them."""
+
+    def __init__(self, together):
+        super().__init__(64, 2, (8,), generator=torch.Generator().manual_seed(0))
+        self.together = together
+        self.a = nn.Parameter(torch.full((1, 64), 3.0))
+        self.b = nn.Parameter(torch.full((1, 64), -3.0))
+
+    def decoder_params(self, z):
+        (logits,) = super().decoder_params(z)
+        shift = self.a + self.b if self.together else self.a * 1 + self.b * 1
+        return (logits + shift,)
+
+
+def test_two_weights_with_one_gradient_have_their_own_priors():
+    x = vc.load_dataset("digits").train[:200]
+    ends = []
+    for together in (True, False):
+        model = Shifted(together)
+        vc.fit(x, model=model, n_samples=2_000, prior_sd=0.05, progress=False)
+        ends.append(model.a.detach())
+    assert torch.allclose(*ends, atol=1e-6) and (ends[0] < 2.99).all()
+
+
+def test_wake_sleep_takes_no_parameters_of_neither_network_or_of_both():
+    refused("a belongs to neither", model=Shifted(True), algorithm="wake_sleep")
+    tied = vc.VAE(64, 64, (), generator=torch.Generator().manual_seed(0))
+    tied.decoder[0].bias = nn.Parameter(torch.zeros(64))
+    tied.encoder[0].weight = nn.Parameter(torch.zeros(128, 64))
+    tied.decoder[0].weight = nn.Parameter(torch.zeros(64, 64))
+    tied.decoder[0].bias = tied.encoder[0].bias
+    refused("decoder.0.bias = encoder.0.bias", model=tied, algorithm="wake_sleep")
+
+
+class Normalised(vc.VAE):
+    """With batch normalisation before the encoder, which remembers in which mode it was called."""
+
+    def __init__(self):
+        super().__init__(64, 2, (8,), generator=torch.Generator().manual_seed(0))
+        self.modes = []
+        self.encoder = nn.Sequential(nn.BatchNorm1d(64), self.encoder)
+
+    def encoder_params(self, x):
+        self.modes.append((self.training, len(x)))
+        return super().encoder_params(x)
+
+
+def test_evaluations_leave_the_statistics_of_training_alone():
+    data, model = vc.load_dataset("digits"), Normalised()
+    for steps in (5, 10):  # the second fit goes on from the first
+        vc.fit(data.train[:200], data.test, model=model, n_samples=500, progress=False)
+        assert model.encoder[0].num_batches_tracked == steps
+    assert set(model.modes) == {(True, 100), (False, 200), (False, len(data.test))}
+    assert not model.training
+
+
+def test_arrays_of_another_shape_are_other_data():
+    x = vc.load_dataset("digits").train[:200]
+    settings = dict(latent_dim=2, hidden=(8,), n_samples=100, progress=False)
+    first, second = vc.fit(x, **settings), vc.fit(x.reshape(400, 32), **settings)
+    assert (first.config.data_dim, second.config.data_dim) == (64, 32)

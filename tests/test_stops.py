@@ -468,5 +468,6 @@ def test_what_a_killed_writer_left_is_removed_and_a_living_ones_is_not(folder):
         orphan = folder / mine.name.replace(str(os.getpid()), str(dead.pid))
         orphan.write_text("orphan")
         orphan.with_name(orphan.name.replace(".x.", ".y.")).mkdir()
+        orphan.with_name(orphan.name.replace(".tmp", ".0.tmp")).mkdir()  # that was replaced
         remove_orphans(folder)
         assert list(folder.iterdir()) == [mine]

@@ -27,7 +27,7 @@ class PackageGroup(click.Group):
             ctx.exit(INTERRUPTED)
         except click.UsageError as error:
             raise BadInput(error.format_message()) from error
-        except (ValueError, LookupError, OSError, RuntimeError) as error:
+        except (ValueError, LookupError, OSError, RuntimeError, FloatingPointError) as error:
             status = _status_of(error)
             if status is None or ctx.params.get("debug"):
                 raise
@@ -48,10 +48,10 @@ def _status_of(error: Exception) -> int | None:
         return BAD_INPUT
     if isinstance(error, LookupError) and not isinstance(error, KeyError | IndexError):
         return BAD_INPUT  # a run that is not stored, or stored without weights
-    if isinstance(error, OSError) or type(error).__name__ in (
+    if isinstance(error, OSError | FloatingPointError) or type(error).__name__ in (
         "NotebookFailed",
         "BrokenProcessPool",
         "SweepError",
     ):
-        return 1  # a full disk, a failing cell, a worker killed for lack of memory
+        return 1  # a full disk, a run that diverged, a failing cell, a killed worker
     return None

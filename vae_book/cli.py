@@ -158,7 +158,14 @@ def sweep(
     "--fraction", default=0.01, show_default=True, help="How much of each run is trained again."
 )
 @click.option("--quick", is_flag=True, help="Only the first rows, and the weights.")
-@click.option("--jobs", "-j", default=1, show_default=True, help="Runs side by side.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs side by side.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def verify(keys: tuple[str, ...], fraction: float, quick: bool, jobs: int, quiet: bool) -> None:
     """Train the first part of stored runs again and compare it with their curves.

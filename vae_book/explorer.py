@@ -21,7 +21,7 @@ from vae_book.readings import is_of_reading, longest
 from vae_core.data import load_dataset, status
 from vae_core.log_joint import decoder_layers
 from vae_core.model import LOG_2PI
-from vae_core.runs import all_runs
+from vae_core.runs import all_runs, load_data
 
 ASSETS = Path(__file__).resolve().parents[1] / "book" / "assets"
 N_EXAMPLES = 20
@@ -51,7 +51,7 @@ def export(run, path: Path | None = None) -> Path:
     config = run.config
     if config.latent_dim != 2:
         raise ValueError(f"latent_dim={config.latent_dim}: the explorer needs 2 latent dimensions")
-    data = load_dataset(config.dataset, split_seed=config.split_seed)
+    data = load_data(config)
     model = run.model()
     latents, labels = encode_test(model, data)
     examples = example_rows(data)
@@ -70,10 +70,11 @@ def export(run, path: Path | None = None) -> Path:
         "examples": _pack(data.test_bytes[examples], np.uint8),
         "exampleRows": examples,
     }
-    path = path or asset_path(config.dataset)
+    path = path or asset_path(config.spec.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, "latentExplorerModels", config.dataset, content)
-    _write(encoder_path(path), "latentExplorerEncoders", config.dataset, _encoder_content(model))
+    name = config.spec.name
+    _write(path, "latentExplorerModels", name, content)
+    _write(encoder_path(path), "latentExplorerEncoders", name, _encoder_content(model))
     return path
 
 

@@ -51,7 +51,7 @@ def write_text(path: Path, text: str) -> None:
 
 def remove_orphans(folder: Path) -> None:
     """Removes the temporary files and folders of this machine's processes that no longer live."""
-    pattern = re.compile(rf"\..+\.{re.escape(platform.node())}\.(\d+)\.tmp")
+    pattern = re.compile(rf"\..+\.{re.escape(platform.node())}\.(\d+)(\.0)?\.tmp")
     for path in folder.glob(".*.tmp"):
         match = pattern.fullmatch(path.name)
         if match and not _is_alive(int(match[1])):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
-from vae_core.model import LOG_2PI, MLP, VAE, standard_normal_log_prob
+from vae_core.model import LOG_2PI, VAE, is_plain, standard_normal_log_prob
 
 Layers = Sequence[tuple[Tensor, Tensor]]
 MAX_FACTORS = 112  # 2^-112 is a normal float32
@@ -57,11 +57,10 @@ def log_joint_of(model: LatentVariableModel, x: Tensor) -> "AnyLogJoint":
 
 def has_closed_form(model: LatentVariableModel) -> bool:
     """Whether a model is one that :class:`LogJoint` was derived for."""
-    if type(model) is not VAE or type(model.decoder) is not MLP:
+    if type(model) is not VAE:
         return False
     is_mended = any(callable(getattr(VAE, name, None)) for name in vars(model))
-    *body, head = map(type, model.decoder)
-    return not is_mended and [*body, head, nn.Tanh] == [nn.Linear, nn.Tanh] * (len(body) // 2 + 1)
+    return not is_mended and is_plain(model.decoder)
 
 
 def decoder_layers(model: VAE) -> list[tuple[Tensor, Tensor]]:

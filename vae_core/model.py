@@ -119,6 +119,20 @@ class MLP(nn.Sequential):
         super().__init__(*layers, nn.Linear(widths[-1], out_dim))
 
 
+def is_plain(network: nn.Module) -> bool:
+    """Whether a network is as MLP makes it, without hooks: closed forms hold for such alone."""
+    if type(network) is not MLP or any(
+        module._forward_hooks or module._forward_pre_hooks for module in network.modules()
+    ):
+        return False
+    *body, head = network
+    kinds = [nn.Linear, nn.Tanh] * (len(body) // 2)
+    linear = [layer for layer in network if type(layer) is nn.Linear]
+    return [*map(type, body), type(head)] == [*kinds, nn.Linear] and all(
+        layer.bias is not None for layer in linear
+    )
+
+
 class VAE(nn.Module):
     """p(x, z) = N(z; 0, I) p(x | z) with the recognition model q(z | x) of Appendix C.
 

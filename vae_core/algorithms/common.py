@@ -96,8 +96,10 @@ def ascend(
         for name, parameter in model.named_parameters()
         if name.startswith(part) and parameter.requires_grad
     }
-    value = objective(model, *args, **kwargs).sum()
-    slopes = torch.autograd.grad(-value, list(moving.values()), materialize_grads=True)
+    with torch.enable_grad():
+        value = objective(model, *args, **kwargs).sum()
+        of = list(moving.values())
+        slopes = torch.autograd.grad(-value, of, materialize_grads=True) if of else ()
     with torch.no_grad():
         grads = dict(zip(moving, slopes, strict=True))
         add_map_prior_(grads, moving, settings.prior_sd, share)
@@ -111,8 +113,8 @@ def add_map_prior_(grads: Tensors, params: Tensors, prior_sd: float | None, shar
         return
     for name, grad in grads.items():
         if params[name].ndim > 1:
-            # not add_(..., alpha=precision): compiled, torch 2.13 ignores alpha there
-            grad.add_(share / prior_sd**2 * params[name])
+            # a new tensor: two weights may share the one that autograd made
+            grads[name] = grad + share / prior_sd**2 * params[name]
 
 
 def adagrad_(

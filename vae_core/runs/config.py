@@ -28,6 +28,7 @@ MOST_MEMORY = 64 * 2**30  # bytes
 MOST_YEARS = 10.0
 LEAST_PRIOR_SD = 1e-30
 MOST_INTEGRATED = 3  # latent variables, by quadrature
+LOG_MARGINAL_SAMPLES = 50  # for an estimate of the curve (Appendix E)
 PRODUCTS_PER_SECOND, SAMPLES_PER_SECOND = 1.6e10, 1e6  # one thread, large and tiny networks
 
 
@@ -157,6 +158,13 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"log_marginal='quadrature' with latent_dim={self.latent_dim}: it serves at most "
                 f"{MOST_INTEGRATED} latent variables; use 'hmc_density' or 'importance_sampling'"
+            )
+        least = 2 * (self.latent_dim + 1)
+        if self.log_marginal == "hmc_density" and least > LOG_MARGINAL_SAMPLES:
+            raise ValueError(
+                f"log_marginal='hmc_density' with latent_dim={self.latent_dim}: its density needs "
+                f"{least} posterior samples to be fitted, and a curve's evaluations have "
+                f"{LOG_MARGINAL_SAMPLES}; use 'importance_sampling' or fewer latent variables"
             )
         if any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden={self.hidden}: each width must be at least 1")

@@ -97,10 +97,28 @@ def _check_model(
     if algorithm == "mcem":
         raise ValueError("model=...: mcem differentiates the VAE's own decoder in closed form")
     given = {"data_dim": data_dim, "latent_dim": latent_dim, "likelihood": likelihood}
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("model=...: none of its parameters requires a gradient, so none can learn")
+    if algorithm == "wake_sleep":
+        _check_parts(model)
     for name, value in given.items():
         own = getattr(model, name, value)
         if value not in (None, own):
             raise ValueError(f"{name}={value!r}, but that of the model is {own!r}: make them alike")
+
+
+def _check_parts(model: nn.Module) -> None:
+    """Refuses parameters that neither phase of wake-sleep would move, or both would."""
+    names: dict[int, set[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), set()).add(name)
+    for found in names.values():
+        parts = {name.split(".")[0] for name in found}
+        if len(parts) > 1 or not parts <= {"encoder", "decoder"}:
+            raise ValueError(
+                f"model=...: wake-sleep moves decoder and encoder in turn, and the parameter "
+                f"{' = '.join(sorted(found))} belongs to neither or to both; use algorithm='aevb'"
+            )
 
 
 def _rows(name: str, array: Any, likelihood: str) -> Tensor:
@@ -126,6 +144,7 @@ def _described(train: Tensor, test: Tensor) -> str:
     """The name under which RunConfig knows the arrays: by their content."""
     digest = hashlib.sha256(train.numpy().data)
     digest.update(test.numpy().data)
+    digest.update(str(train.shape).encode())
     name = f"array-{digest.hexdigest()[:8]}"
     ARRAYS[name] = DatasetSpec(
         name=name,

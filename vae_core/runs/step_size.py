@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 
 from vae_core._arguments import check_between, check_count, check_kind
+from vae_core.algorithms import ALGORITHMS
 from vae_core.runs import load_data
 from vae_core.runs.config import RunConfig
 from vae_core.runs.trainer import Trainer
@@ -25,10 +26,13 @@ def choose_step_size(
         the end (-inf if it diverged).
 
     Raises:
-        ValueError: no candidate gave a finite bound, or one is not a finite number above 0.
+        ValueError: the algorithm has no bound, no candidate gave a finite one, or one is not a
+            finite number above 0.
     """
     check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
     check_count("n_samples", n_samples)
+    if ALGORITHMS[config.algorithm].bound is None:
+        raise ValueError(f"algorithm={config.algorithm!r} has no bound to choose by")
     candidates = list(candidates)
     if not candidates:
         raise ValueError("candidates=[]: give one at least")

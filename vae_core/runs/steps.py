@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -47,8 +47,13 @@ def fused(update: Callable, config: RunConfig) -> Callable:
         return update
     if config.device == "cpu":  # elsewhere just before the capture
         torch.compiler.reset()  # the graphs of earlier runs count against the limit of this one
-    torch._dynamo.config.trace_autograd_ops = True  # the gradients are part of the graph
-    return torch.compile(update, fullgraph=True, dynamic=False)
+    compiled = torch.compile(update, fullgraph=True, dynamic=False)
+
+    def with_gradients(*args: Any) -> Any:  # in the thread that takes the step
+        with torch._dynamo.config.patch(trace_autograd_ops=True):
+            return compiled(*args)
+
+    return with_gradients
 
 
 class Steps:

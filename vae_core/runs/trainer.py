@@ -20,9 +20,10 @@ from vae_core.algorithms import ALGORITHMS
 from vae_core.algorithms.common import Settings
 from vae_core.data import Dataset
 from vae_core.images import Images
-from vae_core.model import VAE
+from vae_core.log_joint import has_closed_form
+from vae_core.model import VAE, is_plain
 from vae_core.runs.checkpoint import RunInterrupted, save_checkpoint
-from vae_core.runs.config import RunConfig
+from vae_core.runs.config import LOG_MARGINAL_SAMPLES, RunConfig
 from vae_core.runs.finite import check_row, check_state, diverged
 from vae_core.runs.hardware import device_of
 from vae_core.runs.steps import Replays, Steps, cuda_graph, fused, has_value, on_stream
@@ -30,7 +31,7 @@ from vae_core.runs.steps import Replays, Steps, cuda_graph, fused, has_value, on
 FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced from there
 EVALUATION_CHUNK = 1_000  # rows that stay in cache
 CHECKPOINT_SECONDS = 30.0
-LOG_MARGINAL_POINTS, LOG_MARGINAL_SAMPLES = 1_000, 50  # Appendix E
+LOG_MARGINAL_POINTS = 1_000  # Appendix E
 QUADRATURE_TOLERANCE = 0.01  # nats
 COLUMNS = ("samples", "train_bound", "train_bound_minibatch", "test_bound")
 
@@ -96,6 +97,7 @@ class Trainer:
     This is where a RunConfig is unpacked: algorithms know model, images and their own settings.
     """
 
+    @torch.inference_mode(False)
     def __init__(self, config: RunConfig, data: Dataset, model: nn.Module | None = None):
         self.config, self.data = config, data
         self.algorithm, self.settings = ALGORITHMS[config.algorithm], settings_of(config)
@@ -104,7 +106,7 @@ class Trainer:
         self.per_step = self.algorithm.samples_per_step(self.settings, self.images.n)
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
         model = build_model(config, self.generator) if model is None else model
-        self.model: Any = model.to(self.device)
+        self.model: Any = model.to(self.device).train()
         given = self.model, self.images, self.settings
         self.state = self.algorithm.init(*given, self.generator)
         self.bound_sum = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -128,7 +130,8 @@ class Trainer:
     @property
     def _is_ours(self) -> bool:
         """Whether the update may be compiled and captured: models of one's own do anything."""
-        return self.algorithm.in_one_graph and type(self.model) is VAE
+        is_known = has_closed_form(self.model) and is_plain(self.model.encoder)
+        return self.algorithm.in_one_graph and is_known
 
     def _make_update(self) -> Callable:
         """The algorithm's update of this model, told whether its value is wanted."""
@@ -178,10 +181,19 @@ class Trainer:
     def evaluate(self) -> dict[str, float]:
         """One row of the curve at the present parameters; draws nothing from the run's stream.
 
+        A model of one's own is in its evaluation mode meanwhile.
+
         Raises:
             FloatingPointError: a weight, or a number of the row, is not finite.
         """
         check_state(self)
+        self.model.eval()
+        try:
+            return self._row()
+        finally:
+            self.model.train()
+
+    def _row(self) -> dict[str, float]:
         seed = (2**32 * (self.config.seed + 1) + self.samples) % 2**64
         generator = torch.Generator(self.device).manual_seed(seed)
         row: dict[str, float] = {"samples": self.samples}
@@ -205,6 +217,8 @@ class Trainer:
 
         x = images.scaled(images.rows[:LOG_MARGINAL_POINTS])
         options: dict[str, Any] = {"n_samples": LOG_MARGINAL_SAMPLES}
+        if method == "importance_sampling" and self.algorithm.bound is None:
+            options["proposal"] = "hmc"  # there is no trained encoder
         if method == "quadrature":
             options = {"tolerance": QUADRATURE_TOLERANCE}
         estimate = log_marginal(
@@ -212,6 +226,7 @@ class Trainer:
         )
         return estimate.mean(dtype=torch.float64).item()
 
+    @torch.inference_mode(False)
     def run(
         self,
         checkpoint: Path | None = None,
