@@ -15,6 +15,7 @@ from vae_book.readings import choice_of, choice_words, is_but_for_choice, longes
 from vae_core.data.registry import dataset_spec
 
 MOST_NATS = 1e6  # what is written out; runs that diverge go beyond
+LONG = 25  # characters of a cell that may break over lines, even at a "±"
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,11 @@ class Table:
         def cells(values, tag):
             align = ["left"] * self.n_text_columns + ["right"] * len(values)
             scope = ' scope="col"' if tag == "th" else ""
+            whole = [" ± " in value and len(value) < LONG for value in values]
+            kinds = [' class="whole"' if is_whole else "" for is_whole in whole]
             return "".join(
-                f'<{tag}{scope} style="text-align:{align[i]};padding:.25rem .5rem">'
-                f"{value.replace(' ± ', '&nbsp;±&nbsp;')}</{tag}>"
+                f"<{tag}{scope}{kinds[i]} "
+                f'style="text-align:{align[i]};padding:.25rem .5rem">{value}</{tag}>'
                 for i, value in enumerate(values)
                 if i not in same
             )
