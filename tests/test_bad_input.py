@@ -331,6 +331,10 @@ def bounds(candidates=(0.1,), **options):
     return choose_step_size(config(), candidates, progress=False, **options)
 
 
+class Other(vc.VAE):
+    """A model of one's own."""
+
+
 def fitted(x=ROWS, **options):
     return vc.fit(x, progress=False, **{"n_samples": 100} | options)
 
@@ -471,6 +475,9 @@ PYTHON = [
     (lambda: fitted(model=3), "model=3"),
     (lambda: fitted(model=vc.VAE(7, 2)), "data_dim=6, but that of the model is 7"),
     (lambda: fitted(model=vc.VAE(6, 2), latent_dim=3), "latent_dim=3, but that of the model is 2"),
+    (lambda: fitted(model=vc.VAE(6, 2, (5,)), hidden=(7,)), "hidden=(7,), but that of the model"),
+    (lambda: fitted(model=vc.VAE(6, 2, (5,)), init_sd=3.0), "init_sd=3.0: the model has its"),
+    (lambda: fitted(model=Other(6, 2), matmul_precision="medium"), "matmul_precision='medium'"),
     (lambda: fitted(model=vc.VAE(6, 2), likelihood="gaussian"), "likelihood='gaussian', but"),
     (lambda: linear_gaussian(4, 2, 0), "sd=0"),
 ]

@@ -192,6 +192,12 @@ def test_evaluations_leave_the_statistics_of_training_alone():
     assert not model.training
 
 
+def test_the_settings_tell_the_models_own_widths():
+    model = vc.VAE(64, 2, (8,))
+    done = vc.fit(vc.load_dataset("digits").train[:200], model=model, n_samples=100, progress=False)
+    assert done.config.hidden == (8,)
+
+
 def test_arrays_of_another_shape_are_other_data():
     x = vc.load_dataset("digits").train[:200]
     settings = dict(latent_dim=2, hidden=(8,), n_samples=100, progress=False)

@@ -52,6 +52,7 @@ def _status_of(error: Exception) -> int | None:
         "NotebookFailed",
         "BrokenProcessPool",
         "SweepError",
+        "QuadratureError",
     ):
         return 1  # a full disk, a run that diverged, a failing cell, a killed worker
     return None

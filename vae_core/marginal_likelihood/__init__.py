@@ -106,6 +106,7 @@ def log_marginal(
     Raises:
         ValueError: an unknown method, a bad option, x of another shape or precision than the
             model's, or a latent dimension that the method cannot serve.
+        RuntimeError: quadrature needs more than ``n_samples`` points.
     """
     estimator = _method(method, options)
     _check_model_and_x(model, x)

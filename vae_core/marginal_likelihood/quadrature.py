@@ -21,6 +21,10 @@ NEGLIGIBLE = math.log(1e-2)  # of the tolerance; what is left out is counted, bu
 ROUNDING = 1e-12  # nats, of sums in float64
 
 
+class QuadratureError(RuntimeError):
+    """The points that are allowed do not suffice for the tolerance."""
+
+
 @torch.no_grad()
 def quadrature(
     model: LatentVariableModel,
@@ -44,7 +48,7 @@ def quadrature(
 
     Raises:
         ValueError: four or more latent dimensions.
-        RuntimeError: ``n_samples`` points do not suffice.
+        QuadratureError: ``n_samples`` points do not suffice.
     """
     dim = model.latent_dim
     if dim not in PER_AXIS:
@@ -80,7 +84,7 @@ class Grid:
         self, dim: int, per_axis: int, max_points: int, device: torch.device | str = "cpu"
     ):
         if per_axis**dim > max_points:
-            raise RuntimeError(
+            raise QuadratureError(
                 f"quadrature with n_samples={max_points}: the first grid in {dim} latent "
                 f"dimensions has {per_axis**dim:,} points"
             )
@@ -150,7 +154,7 @@ def refine(
         outside = outside[is_cut].repeat_interleave(len(grid.corners))
         n_points += len(index)
         if n_points > grid.max_points:
-            raise RuntimeError(
+            raise QuadratureError(
                 f"quadrature did not reach tolerance={tolerance} with n_samples="
                 f"{grid.max_points} points: the posterior is narrower than {width:.2g}"
             )

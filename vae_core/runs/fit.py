@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vae_core.data import Dataset
 from vae_core.data.registry import ARRAYS, DatasetSpec
+from vae_core.model import VAE
 from vae_core.runs.config import RunConfig
 from vae_core.runs.hardware import check_hardware
 from vae_core.runs.trainer import Trainer
@@ -74,6 +75,7 @@ def fit(
         raise ValueError(f"dataset={settings['dataset']!r}: the data are x_train; leave it out")
     if model is not None:
         _check_model(model, algorithm, train.shape[1], latent_dim, likelihood)
+        settings = _settled(model, settings)
         latent_dim = cast(Any, model).latent_dim
     name = _described(train, test)
     settings |= {"dataset": name, "algorithm": algorithm, "likelihood": likelihood, "seed": seed}
@@ -105,6 +107,22 @@ def _check_model(
         own = getattr(model, name, value)
         if value not in (None, own):
             raise ValueError(f"{name}={value!r}, but that of the model is {own!r}: make them alike")
+
+
+def _settled(model: Any, settings: dict) -> dict:
+    """The settings with the model's own widths; refuses what a model that is there cannot heed."""
+    if "init_sd" in settings:
+        raise ValueError(
+            f"init_sd={settings['init_sd']!r}: the model has its weights; leave it out"
+        )
+    hidden = getattr(model, "hidden", None)
+    if "hidden" in settings and hidden is not None and tuple(settings["hidden"]) != tuple(hidden):
+        raise ValueError(f"hidden={settings['hidden']!r}, but that of the model is {hidden!r}")
+    if settings.get("matmul_precision") == "medium" and type(model) is not VAE:
+        raise ValueError(
+            "matmul_precision='medium': bfloat16 is for the VAE of Appendix C alone; leave it out"
+        )
+    return settings if hidden is None else settings | {"hidden": tuple(hidden)}
 
 
 def _check_parts(model: nn.Module) -> None:
