@@ -72,14 +72,8 @@ class Table:
 
         def cells(values, tag):
             align = ["left"] * self.n_text_columns + ["right"] * len(values)
-            scope = ' scope="col"' if tag == "th" else ""
-            whole = [" ± " in value and len(value) < LONG for value in values]
-            kinds = [' class="whole"' if is_whole else "" for is_whole in whole]
             return "".join(
-                f"<{tag}{scope}{kinds[i]} "
-                f'style="text-align:{align[i]};padding:.25rem .5rem">{value}</{tag}>'
-                for i, value in enumerate(values)
-                if i not in same
+                _cell(tag, value, align[i]) for i, value in enumerate(values) if i not in same
             )
 
         body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows)
@@ -103,6 +97,14 @@ class Table:
             return []
         columns = list(zip(*self.rows, strict=True))[: self.n_text_columns]
         return [i for i, column in enumerate(columns) if len(set(column)) == 1 and column[0]]
+
+
+def _cell(tag: str, value: str, align: str) -> str:
+    """A cell of a table: what follows a "±" stays with it, and on a telephone all of the value."""
+    kind = ' scope="col"' if tag == "th" else ""
+    if " ± " in value and len(value) < LONG:
+        kind, value = ' class="whole"', value.replace("± ", "±&nbsp;")
+    return f'<{tag}{kind} style="text-align:{align};padding:.25rem .5rem">{value}</{tag}>'
 
 
 @dataclass(frozen=True)
