@@ -48,7 +48,7 @@ def quadrature(
 
     Raises:
         ValueError: four or more latent dimensions.
-        QuadratureError: ``n_samples`` points do not suffice.
+        RuntimeError: ``n_samples`` points do not suffice (a QuadratureError).
     """
     dim = model.latent_dim
     if dim not in PER_AXIS:
