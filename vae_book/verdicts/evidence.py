@@ -93,11 +93,11 @@ def plateau_table(runs: Iterable[Run]) -> Table:
         if (c.dataset, c.algorithm) != ("freyface", "wake_sleep"):
             continue
         samples, bounds = run.curve["samples"], run.curve["test_bound"]
-        start, end = min(PLATEAU_FROM, samples[-1]), samples[-1]
-        rests = run.at(start)
-        after = samples >= start
-        until = crossing(samples[after], np.abs(bounds[after] - rests), PLATEAU_NATS)
-        stays = power(until) if until <= end else "its end"
+        rests, end, stays = run.at(PLATEAU_FROM), samples[-1], "–"
+        if end >= PLATEAU_FROM:
+            after = samples >= PLATEAU_FROM
+            until = crossing(samples[after], np.abs(bounds[after] - rests), PLATEAU_NATS)
+            stays = power(until) if until <= end else "its end"
         labels = [str(c.latent_dim), str(c.seed), nats(rests), stays]
         rows.append([*labels, power(end), nats(bounds[-1])])
     header = [NZ, "Seed", f"test bound after {power(PLATEAU_FROM)}"]
