@@ -24,13 +24,16 @@ VENV := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCHMARKS ?= training growth sweeps footprint hmc importance_sampling
-PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS)
 LOWEST := _build/lowest/bin/python
 UNIT := "not notebooks and not site and not nightly"
 NBVAL := $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env -p no:cacheprovider \
   -p vae_book._forked --nbval-sanitize-with tests/nbval.cfg
 
 export OMP_NUM_THREADS ?= 1
+# The installation compiles none of its 15,000 modules, which would take most of its time; each is
+# compiled when it is first imported, if Python may write it down.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: book pdf test lint unit notebooks verify smoke executions site refresh bench mutants coverage \
   lowest serve lock clean
