@@ -16,7 +16,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvision
 
 FORKED = "vae-fork"
 IMPORTED = (
-    "torch torch._dynamo scipy.stats sklearn.datasets matplotlib.figure "
+    "torch torch._dynamo scipy.stats matplotlib.figure "
     "matplotlib.backends.backend_svg ipykernel.kernelapp "
     "vae_core.runs.trainer vae_book.plots.marginal vae_book.explorer vae_book.verdicts.figure2"
 ).split()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,10 +78,10 @@ def _read_freyface(spec: DatasetSpec, progress: bool) -> tuple[Images]:
 
 
 def _read_digits(spec: DatasetSpec, progress: bool) -> tuple[Images]:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return (Images(digits.data.astype(np.uint8), digits.target.astype(np.int64)),)
+    # the file of scikit-learn's load_digits, whose import would take as long as that of PyTorch
+    file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
+    table = np.loadtxt(str(file), dtype=int, delimiter=",")
+    return (Images(table[:, :-1].astype(np.uint8), table[:, -1].astype(np.int64)),)
 
 
 def _read_own(path: Path, sha256: str | None) -> tuple[Images, Images, Images]:
