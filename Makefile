@@ -37,7 +37,6 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: book pdf test lint unit notebooks verify smoke executions site refresh bench mutants coverage \
   lowest serve lock clean
-.NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 book: $(STAMP)
@@ -46,7 +45,10 @@ book: $(STAMP)
 pdf: book
 	$(BIN)/python -m vae_book.build.print_book
 
-test: lint unit notebooks smoke book site
+# Lint takes one core, and so does most of the build of the book: they go side by side.
+test: $(STAMP)
+	$(MAKE) --no-print-directory -j2 lint book
+	$(MAKE) --no-print-directory -j1 unit notebooks smoke site
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -37,18 +37,28 @@ def axe():
     return files("axe_playwright_python").joinpath("axe.min.js").read_text()
 
 
+@pytest.fixture(scope="module")
+def known_looks():
+    """The looks of text that the pages before had, of this process."""
+    return set()
+
+
 # Colours cost axe nearly all of its time, and are judged alike wherever text, size and all grounds
-# behind it are: contrast once for each such look, links once for each in a text of each look.
-COLOURS = """() => {
+# behind it are: contrast once for each such look, links once for each in a text of each look. One
+# element stands for each that no page before had: it is marked.
+MARK_LOOKS = """(known) => {
+    const memo = (f, known = new Map()) => (e) => {
+        if (!known.has(e)) known.set(e, f(e));
+        return known.get(e) };
     const ground = (e) => {
         const { backgroundColor, backgroundImage, opacity } = getComputedStyle(e);
-        return [backgroundColor, backgroundImage, opacity].join() };
-    const grounds = (e) => (e ? [ground(e), ...grounds(e.parentElement)] : []);
+        const own = [backgroundColor, backgroundImage, opacity].join();
+        return own === "rgba(0, 0, 0, 0),none,1" ? "" : "|" + own };
+    const grounds = memo((e) => (e ? ground(e) + grounds(e.parentElement) : ""));
     const hasText = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-    const look = (e) => {
+    const look = memo((e) => {
         const { color, fontSize, fontWeight, textShadow } = getComputedStyle(e);
-        const behind = grounds(e).filter((one) => one !== "rgba(0, 0, 0, 0),none,1");
-        return [color, fontSize, fontWeight, textShadow, ...behind].join("|") };
+        return [color, fontSize, fontWeight, textShadow].join("|") + grounds(e) });
     const shown = (e) => hasText(e) && e.checkVisibility() && !e.matches("script, style");
     const all = (selector) => [...document.body.querySelectorAll(selector)];
     const around = (e) => {
@@ -57,17 +67,24 @@ COLOURS = """() => {
     const link = (a) =>
         ["link", look(a), getComputedStyle(a).textDecoration, look(around(a))].join("|");
     // axe asks about links in longer texts: the one in the longest stands for its look
-    const length = (e) => e.textContent.trim().length;
+    const length = memo((e) => e.textContent.trim().length);
     const text = (a) => length(around(a)) - 2 * length(a);
     const links = all("a[href]").filter((a) => a.checkVisibility());
     const looks = new Map(all("*").filter(shown).map((element) => [look(element), element]));
     links.sort((a, b) => text(a) - text(b)).forEach((a) => looks.set(link(a), a));
-    return axe.run(
-        { include: [...looks.values()] }, { runOnly: ["color-contrast", "link-in-text-block"] });
+    known.forEach((one) => looks.delete(one));
+    all("[data-look]").forEach((e) => e.removeAttribute("data-look"));
+    looks.forEach((e) => e.setAttribute("data-look", ""));
+    axe.configure({ rules: [
+        { id: "color-contrast", selector: "[data-look]" },
+        { id: "link-in-text-block", selector: "a[href][data-look]" } ] });
+    return [...looks.keys()];
 }"""
-# What no colour scheme changes; a style sheet cannot be fetched from file://
-STRUCTURE = """() => axe.run({ resultTypes: ["violations"], preload: false, rules:
-    { "color-contrast": { enabled: false }, "link-in-text-block": { enabled: false } } })"""
+# A style sheet cannot be fetched from file://
+EVERYTHING = "() => axe.run({ resultTypes: ['violations'], preload: false })"
+# What another colour scheme changes
+COLOURS = """() => axe.run({ resultTypes: ["violations"], preload: false,
+    runOnly: ["color-contrast", "link-in-text-block"] })"""
 
 
 def describe(finding):
@@ -93,10 +110,13 @@ class Visit:
         if message.type == "error":
             self.errors.append(f"{message.text} {message.location.get('url', '')}")
 
-    def severe_findings(self, scheme, checks):
+    def severe_findings(self, scheme, check, known):
+        """What axe finds; `known` are the looks of earlier pages, and those of this one join."""
         self.tab.emulate_media(color_scheme=scheme)
         self.tab.wait_for_function(f"document.documentElement.dataset.theme == '{scheme}'")
-        found = sum((self.tab.evaluate(check)["violations"] for check in checks), [])
+        new = self.tab.evaluate(MARK_LOOKS, sorted(known))
+        known.update(new)
+        found = self.tab.evaluate(check)["violations"] if new or check != COLOURS else []
         return [describe(f) for f in found if f["impact"] in ("serious", "critical")]
 
     def overflow(self):
@@ -159,13 +179,13 @@ LOCAL = ("file:", "data:", "blob:")
 
 
 @pytest.mark.parametrize("page", SHOWN)
-def test_page_is_quiet_accessible_and_whole_at_every_width(browser, axe, page):
+def test_page_is_quiet_accessible_and_whole_at_every_width(browser, axe, known_looks, page):
     """One visit: no errors, nothing from another host, axe-core in both schemes, seven widths."""
     visit = Visit(browser, page)
     visit.tab.evaluate(axe)
     wrong = {
-        "light": visit.severe_findings("light", [STRUCTURE, COLOURS]),
-        "dark": visit.severe_findings("dark", [COLOURS]),
+        "light": visit.severe_findings("light", EVERYTHING, known_looks),
+        "dark": visit.severe_findings("dark", COLOURS, known_looks),
     }
     visit.tab.emulate_media(color_scheme="light")
     wrong |= {f"{width} pixels": cut_off(visit, width) for width in WIDTHS}
@@ -177,7 +197,7 @@ def test_page_is_quiet_accessible_and_whole_at_every_width(browser, axe, page):
 
 
 def test_contrast_is_found_wanting_in_each_place_that_looks_its_own(browser, axe):
-    """The shortcut of COLOURS finds what axe finds."""
+    """The marked elements are enough to find what axe finds."""
     tab = browser.new_page()
     tab.set_content("""<html lang="en"><body style="background: #fff"><main>
         <p style="color: #000">good</p>
@@ -189,7 +209,9 @@ def test_contrast_is_found_wanting_in_each_place_that_looks_its_own(browser, axe
         <p><a href="#" style="color: #111; text-decoration: none">alone</a></p>
         </main></body></html>""")
     tab.evaluate(axe)
+    looks = tab.evaluate(MARK_LOOKS, [])
     found = {f["id"]: f["nodes"] for f in tab.evaluate(COLOURS)["violations"]}
+    assert tab.evaluate(MARK_LOOKS, looks[1:]) == looks[:1]
     tab.close()
     texts = {name: [re.sub("<.*?>", "", n["html"]) for n in found[name]] for name in found}
     assert sorted(texts.pop("color-contrast")) == ["dark", "faint", "pale"]

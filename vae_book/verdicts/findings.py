@@ -146,7 +146,7 @@ def _faces(fig2: Sequence[Run]) -> Finding | None:
         f"One step for both algorithms, {step:g}, and no prior on the weights: with that, "
         f"{sum(passed)} of the {len(passed)} curves on Frey Face, each the mean of its runs, lie "
         f"within {CLOSE['freyface']:.0%} of the paper’s after ten million samples, and the plane "
-        "of Figure 4 is faces but for one corner."
+        "of Figure 4, after a hundred million, is faces throughout."
     )
     number = f"{sum(passed)} of {len(passed)}"
     return Finding(number, "Faces nearly have one reading", text, "reproducibility/ambiguities")
