@@ -76,21 +76,23 @@ def _from_codes(z: Tensor, codes: Tensor | None) -> Tensor:
     return mean + z @ root.T
 
 
-def manifold_figure(runs, n: int = 20, *, codes: dict | None = None) -> Figure:
+def manifold_figure(runs, n: int = 20, *, columns: int = 1, codes: dict | None = None) -> Figure:
     """Figure 4: the decoder means over the latent plane as one seamless picture a run.
 
     The plane is that of the prior, or with `codes`, by run key (m, 2), that of the Gaussian fitted
-    to them.
+    to them. More than one in a row shrink below their own pixels where n is large.
     """
-    panels = []
-    for run in runs:
+    panels, titles = [], [_title(run) for run in runs]
+    for run, title in zip(runs, titles, strict=True):
+        if titles.count(title) > 1:
+            title += f", step {run.config.step_size:g}"
         if run.config.latent_dim != 2:
             raise ValueError(f"latent_dim={run.config.latent_dim}: a manifold needs 2 latents")
         z = _from_codes(unit_square_latents(n), codes and codes[run.key])
         picture = image_grid(decode_means(run, z), _shape(run), n, _seam(run))
         alt = f"{n} by {n} pictures drawn by the decoder over the latent plane. {_words(run)}."
-        panels.append(png_panel(_title(run), picture, alt))
-    return Figure(panels, 1, narrow=1)  # side by side they would shrink below their own pixels
+        panels.append(png_panel(title, picture, alt))
+    return Figure(panels, columns, narrow=1)
 
 
 @torch.no_grad()
