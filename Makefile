@@ -74,7 +74,6 @@ executions: $(STAMP)
 	$(BIN)/python -m pytest -n 2 tests/test_executions.py
 
 site: $(STAMP)
-	$(BIN)/python -m vae_book.build.check_site _build/html
 	$(BIN)/python -m pytest -n 2 -m site
 
 refresh: $(STAMP)

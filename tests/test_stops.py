@@ -94,7 +94,7 @@ def test_sixty_kills_at_random_moments_change_nothing(forkserver, empty_referenc
 
 
 def test_of_three_processes_with_one_run_one_is_killed(forkserver, empty_reference):
-    settings = config(n_samples=60_000).model_dump()
+    settings = config(n_samples=20_000).model_dump()
     arguments = str(runs.cache_dir()), str(empty_reference), settings
     three = [forkserver.Process(target=train_with_checkpoints, args=arguments) for _ in range(3)]
     for process in three:
