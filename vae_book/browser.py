@@ -8,7 +8,9 @@ import shutil
 import sys
 from pathlib import Path
 
-NAMES = "chromium chromium-browser google-chrome google-chrome-stable chrome".split()
+# without the rest of the browser pages load in two thirds of the time
+NAMES = """chromium-headless-shell chromium chromium-browser
+google-chrome google-chrome-stable chrome""".split()
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 HOMES = (".cache/ms-playwright", "Library/Caches/ms-playwright", "AppData/Local/ms-playwright")
 BUILDS = (  # of Playwright's own browser, below `chromium-REVISION`
