@@ -47,9 +47,9 @@ def known_looks():
 # behind it are: contrast once for each such look, links once for each in a text of each look. One
 # element stands for each that no page before had: it is marked.
 MARK_LOOKS = """(known) => {
-    const memo = (f, known = new Map()) => (e) => {
-        if (!known.has(e)) known.set(e, f(e));
-        return known.get(e) };
+    const memo = (f, had = new Map()) => (e) => {
+        if (!had.has(e)) had.set(e, f(e));
+        return had.get(e) };
     const ground = (e) => {
         const { backgroundColor, backgroundImage, opacity } = getComputedStyle(e);
         const own = [backgroundColor, backgroundImage, opacity].join();

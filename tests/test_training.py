@@ -2,12 +2,12 @@ import math
 import os
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-import vae_core.runs.checkpoint as checkpoint
 import vae_core.runs.trainer as training
 from vae_core import RunConfig, load_dataset
 from vae_core.algorithms.common import adagrad_, add_map_prior_
@@ -102,11 +102,11 @@ def test_a_full_disk_leaves_the_last_checkpoint(digits, tmp_path, monkeypatch):
     save_checkpoint(path, trainer)
     before = path.read_bytes()
 
-    def no_space(tensors, file, metadata):
-        file.write_bytes(b"half")
+    def no_space(file, content):
+        file.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", no_space)
+    monkeypatch.setattr(Path, "write_bytes", no_space)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(path, trainer)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
@@ -37,8 +35,8 @@ def replacing(path: Path) -> Iterator[Path]:
             _publish(temporary, path)
         finally:
             _remove(temporary)
-    except (OSError, SafetensorError) as error:
-        if isinstance(error, OSError) and error.errno not in _OF_THE_DISK:
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
             raise
         raise StoreError(f"{path} could not be written: {error}; what was there is kept") from error
 

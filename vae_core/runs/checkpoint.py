@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from vae_core._atomic import replacing
@@ -67,7 +67,7 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
     )
     with replacing(path) as temporary:
         metadata = {"progress": progress, "sha256": _digest(tensors, progress)}
-        save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, metadata)
+        temporary.write_bytes(_packed(tensors, metadata))
         if path.exists():
             os.replace(path, path.with_suffix(".before.safetensors"))
 
@@ -156,4 +156,12 @@ def _digest(tensors: dict[str, Tensor], progress: str) -> str:
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Writes safetensors, whole or not at all; raises StoreError."""
     with replacing(path) as temporary:
-        save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, metadata)
+        temporary.write_bytes(_packed(tensors, metadata))
+
+
+def _packed(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """The content of a safetensors file.
+
+    ``save_file`` would write to a temporary name of its own, which a killed process leaves behind.
+    """
+    return save({name: t.contiguous() for name, t in tensors.items()}, metadata)
