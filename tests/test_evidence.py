@@ -178,3 +178,16 @@ def test_the_estimators_finding_is_the_gap_to_quadrature():
             run.metrics[name] = {"mean": true}
     (found,) = [f for f in findings(runs, MEAN_FACE) if "Figure 3 measures" in f.title]
     assert found.number == "+2.0 nats" and "1.0 to 2.0 nats better" in found.text
+
+
+def test_the_table_of_where_codes_lie_holds_every_stored_model_and_what_figure_4_says_of_it():
+    rows = json.loads((ROOT / "book/studies/where_codes_lie.json").read_text())
+    faces = [run for run in vc.all_runs() if run.config.dataset == "freyface" and run.has_weights]
+    keys = [run.key for run in faces if run.config.algorithm == "aevb"]
+    assert sorted(row["key"] for row in rows) == sorted(keys)
+    plane = max((r for r in rows if r["latent_dim"] == 2), key=lambda r: r["n_samples"])
+    assert plane["n_samples"] == 100_000_000  # "after a hundred million, is faces throughout"
+    assert plane["strangeness"]["prior"] <= plane["strangeness"]["codes"]  # "no stranger"
+    for dim in (2, 5, 10, 20):  # "those with the larger step do so best, at every size"
+        of_size = [r for r in rows if r["latent_dim"] == dim]
+        assert min(of_size, key=lambda r: r["strangeness"]["prior"])["step_size"] == 0.02
