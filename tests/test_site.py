@@ -6,6 +6,7 @@ or fail where VAE_CORE_REQUIRE_BROWSER is set, as in continuous integration.
 
 import os
 import re
+from base64 import b64encode
 from importlib.resources import files
 from pathlib import Path
 
@@ -119,16 +120,32 @@ class Visit:
         found = self.tab.evaluate(check)["violations"] if new or check != COLOURS else []
         return [describe(f) for f in found if f["impact"] in ("serious", "critical")]
 
-    def overflow(self):
-        """How much wider than a telephone the page is, with letters of other fonts' widths, too."""
-        out = []
-        for wider in (0, 0.08):  # of each letter, in em
-            self.tab.evaluate(f"document.body.style.letterSpacing = '{wider}em'")
-            for element in ("documentElement", "body"):
-                width = self.tab.evaluate(f"document.{element}.scrollWidth")
-                out += [f"{element} is {width} wide"] if width > 375 else []
-        self.tab.evaluate("document.body.style.letterSpacing = ''")
-        return out
+    def overflow(self, fonts=""):
+        """How much wider than a telephone the page is."""
+        widths = {e: self.tab.evaluate(f"document.{e}.scrollWidth") for e in SCROLLERS}
+        return [f"{e} is {width} wide{fonts}" for e, width in widths.items() if width > 375]
+
+    def overflow_in_other_fonts(self, style):
+        """The same with each letter as wide as any, whatever this machine's fonts are."""
+        tag = self.tab.add_style_tag(content=style)
+        self.tab.evaluate("document.fonts.load('16px Other').then((faces) => faces.length)")
+        found = self.overflow(" in other fonts")
+        tag.evaluate("(style) => style.remove()")
+        return found
+
+
+SCROLLERS = ("documentElement", "body")
+OTHER_FONTS = """@font-face { font-family: Other; src: url(data:font/ttf;base64,%s); }
+    body, body * { font-family: Other !important; }"""
+
+
+@pytest.fixture(scope="session")
+def other_fonts():
+    """A style sheet that sets all text in a font that comes with matplotlib."""
+    from matplotlib.font_manager import findfont
+
+    file = Path(findfont("DejaVu Sans Mono", fallback_to_default=False))
+    return OTHER_FONTS % b64encode(file.read_bytes()).decode()
 
 
 # What is wider than its place: it scrolls, or (lost) nobody can reach its end
@@ -160,11 +177,11 @@ OPEN_DRAWERS = "document.querySelectorAll('details').forEach((d) => (d.open = tr
 NEXT_FRAME = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))"
 
 
-def cut_off(visit, width):
+def cut_off(visit, width, other_fonts):
     """On a desk nothing scrolls sideways, equations nowhere; elsewhere what does can be reached."""
     visit.tab.set_viewport_size({"width": width, "height": 800})
     if width == WIDTHS[0]:
-        narrow = visit.overflow()
+        narrow = visit.overflow() + visit.overflow_in_other_fonts(other_fonts)
         visit.tab.evaluate(OPEN_DRAWERS)
     else:
         narrow = []
@@ -179,8 +196,11 @@ LOCAL = ("file:", "data:", "blob:")
 
 
 @pytest.mark.parametrize("page", SHOWN)
-def test_page_is_quiet_accessible_and_whole_at_every_width(browser, axe, known_looks, page):
-    """One visit: no errors, nothing from another host, axe-core in both schemes, seven widths."""
+def test_page_is_quiet_accessible_and_whole_at_every_width(
+    browser, axe, known_looks, other_fonts, page
+):
+    """One visit: no errors, nothing from another host, axe-core in both schemes, seven widths,
+    two sets of fonts."""
     visit = Visit(browser, page)
     visit.tab.evaluate(axe)
     wrong = {
@@ -188,12 +208,23 @@ def test_page_is_quiet_accessible_and_whole_at_every_width(browser, axe, known_l
         "dark": visit.severe_findings("dark", COLOURS, known_looks),
     }
     visit.tab.emulate_media(color_scheme="light")
-    wrong |= {f"{width} pixels": cut_off(visit, width) for width in WIDTHS}
+    wrong |= {f"{width} pixels": cut_off(visit, width, other_fonts) for width in WIDTHS}
     wrong["icons"] = visit.tab.evaluate(WITHOUT_ICON)
     visit.tab.close()
     wrong["errors"] = visit.errors
     wrong["other hosts"] = [url for url in visit.requests if not url.startswith(LOCAL)]
     assert {what: found for what, found in wrong.items() if found} == {}
+
+
+def test_a_name_too_long_in_other_fonts_is_found(browser, other_fonts, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(f"<body style='font: 16px sans-serif; margin: 0'><p>{'il' * 25}")
+    visit = Visit(browser, page)
+    visit.tab.set_viewport_size({"width": 375, "height": 800})
+    assert visit.overflow() == []
+    assert visit.overflow_in_other_fonts(other_fonts) != []
+    assert visit.overflow() == []
+    visit.tab.close()
 
 
 def test_contrast_is_found_wanting_in_each_place_that_looks_its_own(browser, axe):
