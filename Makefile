@@ -26,6 +26,8 @@ STAMP := $(VENV)/.installed
 BENCHMARKS ?= training growth sweeps footprint hmc importance_sampling
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS)
 LOWEST := _build/lowest/bin/python
+# the files that use a mark: to import all the others takes longer than a page
+marked = $(shell grep -l 'mark\.$(1)' tests/test_*.py)
 UNIT := "not notebooks and not site and not nightly"
 NBVAL := $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env -p no:cacheprovider \
   -p vae_book._forked --nbval-sanitize-with tests/nbval.cfg
@@ -45,16 +47,16 @@ book: $(STAMP)
 pdf: book
 	$(BIN)/python -m vae_book.build.print_book
 
-# Lint takes one core, and so does most of the build of the book: they go side by side.
+# The second half of the build of the book takes one core; what is polite waits until then.
 test: $(STAMP)
-	$(MAKE) --no-print-directory -j2 lint book
+	$(MAKE) --no-print-directory -j2 POLITE="nice -n 19" lint book
 	$(MAKE) --no-print-directory -j1 unit notebooks smoke site
 
 lint: $(STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/python -m mypy
-	$(BIN)/codespell README.md book tests vae_core vae_book
+	$(POLITE) $(BIN)/ruff check .
+	$(POLITE) $(BIN)/ruff format --check .
+	$(POLITE) $(BIN)/python -m mypy
+	$(POLITE) $(BIN)/codespell README.md book tests vae_core vae_book
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m $(UNIT)
@@ -68,13 +70,13 @@ verify: $(STAMP)
 	$(BIN)/vae-core verify --quick --jobs 2
 
 smoke: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m notebooks
+	$(BIN)/python -m pytest -n 2 -m notebooks $(call marked,notebooks)
 
 executions: $(STAMP)
 	$(BIN)/python -m pytest -n 2 tests/test_executions.py
 
 site: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m site
+	$(BIN)/python -m pytest -n 2 -m site $(call marked,site)
 
 refresh: $(STAMP)
 	VAE_CORE_TRAIN=never $(BIN)/python -m vae_book.build.refresh $(NOTEBOOKS)

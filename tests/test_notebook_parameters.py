@@ -24,8 +24,8 @@ CASES = {
     "two numbers of latent variables in Figure 3": (
         "figures/fig3_marginal_likelihood",
         TINY
-        | {"latent_dims": [2, 3], "n_trains": [100], "algorithms": ["aevb"], "n_points": 10}
-        | {"n_bracket_points": 5, "bias_latent_dims": [2]},
+        | {"latent_dims": [2, 3], "n_trains": [100], "algorithms": ["aevb"], "n_samples": 500}
+        | {"n_points": 10, "n_bracket_points": 5, "bias_latent_dims": [2]},
         ["Figure of 2 panels", "Ntrain = 100, Nz = 2", "Ntrain = 100, Nz = 3"],
     ),
 }
