@@ -95,6 +95,16 @@ def test_gaussian_samples_have_the_variance_of_the_model():
     assert (x.var(0) - variance).abs().max() < 4 * variance * (2 / n) ** 0.5
 
 
+def test_a_gaussian_sample_is_its_mean_and_deviations_of_the_noise():
+    model, z, noise = make("gaussian"), torch.randn(4, 2), torch.randn(4, 6)
+    given = model.decode(z)
+    torch.testing.assert_close(model.sample_given(z, noise), given.mean + given.stddev * noise)
+
+
+def test_the_default_is_the_network_of_section_5():
+    assert [tuple(p.shape) for p in vc.VAE(784, 20).encoder.parameters()][:1] == [(500, 784)]
+
+
 def test_the_same_generator_gives_the_same_model():
     a, b, c = make(seed=1), make(seed=1), make(seed=2)
     assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
@@ -114,6 +124,7 @@ def test_initial_parameters_have_the_asked_deviation():
         ({"data_dim": -1}, "data_dim=-1"),
         ({"hidden": (5, 0)}, r"hidden\[1\]=0"),
         ({"likelihood": "poisson"}, "likelihood='poisson'.*bernoulli"),
+        ({"init_sd": -0.1}, "init_sd=-0.1"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
