@@ -33,7 +33,7 @@ TESTS = {  # in this order, until one fails: the fast ones first
     "runs/trainer": "test_golden_runs test_training test_steps",
     "runs/store": "test_golden_runs test_runs test_stops",
     "runs/checkpoint": "test_stops test_runs",
-    "runs/fit": "test_fit test_bad_input",
+    "runs/fit": "test_fit",
 }
 NAMED = {  # silent errors that were once possible: the module, what it says, what it must not
     "M/N scale of the prior dropped": ("algorithms/common", "share / prior_sd", "1 / prior_sd"),

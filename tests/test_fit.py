@@ -192,6 +192,10 @@ def test_evaluations_leave_the_statistics_of_training_alone():
     assert not model.training
 
 
+def test_a_model_of_ones_own_is_not_trained_with_bfloat16_products():
+    refused("for the VAE of Appendix C alone", model=Shifted(False), matmul_precision="medium")
+
+
 def test_the_settings_tell_the_models_own_widths():
     model = vc.VAE(64, 2, (8,))
     done = vc.fit(vc.load_dataset("digits").train[:200], model=model, n_samples=100, progress=False)
