@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import _ExecutorManagerThread
 from contextlib import suppress
 
 import psutil
@@ -183,6 +184,8 @@ def test_the_message_of_a_killed_worker_names_its_run(monkeypatch):
         time.sleep(0.5)
 
     monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", start_slowly)
+    # as newer Pythons do it: a broken pool does not tell its workers to go
+    monkeypatch.setattr(_ExecutorManagerThread, "shutdown_workers", lambda manager: None)
     spared, victim = (RunConfig(**ENDLESS, seed=seed) for seed in range(2))
 
     def kill():

@@ -7,8 +7,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import connection
 from typing import Any
 
 from tqdm import tqdm
@@ -29,7 +30,8 @@ class Workers:
         self._slots, self._started = context.Queue(), context.SimpleQueue()
         for slot in range(jobs):
             self._slots.put(slot)
-        setup = self._slots, self._started, context.RLock()
+        broken, self._tell = context.Pipe(duplex=False)
+        setup = self._slots, self._started, context.RLock(), broken
         self.pool = ProcessPoolExecutor(jobs, context, _start, setup)
         # The pool watches the processes that it knew when it last woke, and wakes before it starts
         # one: of a worker started for the last task it would not see the end. So all start first.
@@ -41,8 +43,13 @@ class Workers:
         """As ``Executor.submit``."""
         return self.pool.submit(_while_awaited, function, *arguments)
 
+    def release(self) -> None:
+        """After the pool broke: lets the workers that are left go."""
+        self._tell.send(None)  # read by nobody, so that all see it
+
     def killed(self) -> list[str]:
         """After the pool broke: the keys of the runs whose workers were killed."""
+        self.release()
         self.pool.shutdown(wait=True, cancel_futures=True)
         trained = {}
         while not self._started.empty():
@@ -65,6 +72,9 @@ def workers(jobs: int) -> Iterator[Workers]:
     started = Workers(jobs)
     try:
         yield started
+    except BrokenExecutor:
+        started.release()
+        raise
     finally:
         started.pool.shutdown(wait=True, cancel_futures=True)
         for name, value in before.items():
@@ -74,15 +84,15 @@ def workers(jobs: int) -> Iterator[Workers]:
 HERE: dict[str, Any] = {}  # of a worker: its "slot" on the terminal, the queue "started"
 
 
-def _start(slots: Any, started: Any, lock: Any) -> None:
+def _start(slots: Any, started: Any, lock: Any, broken: connection.Connection) -> None:
     """Gives the worker one thread, its own line on the terminal, and no life without its parent."""
     import torch
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", SlowPrecision)  # said once, by whoever started the workers
     tqdm.set_lock(lock)
-    HERE.update(slot=slots.get(), started=started)
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    HERE.update(slot=slots.get(), started=started, is_busy=False)
+    threading.Thread(target=_end_when_forgotten, args=[broken], daemon=True).start()
 
 
 def _parent() -> multiprocessing.process.BaseProcess:
@@ -91,22 +101,29 @@ def _parent() -> multiprocessing.process.BaseProcess:
     return parent
 
 
-def _stop_with_parent() -> None:
-    """Once the parent is gone, however it ended, asks this worker to checkpoint and stop.
+def _end_when_forgotten(broken: connection.Connection) -> None:
+    """Ends this worker once its parent is gone, however it ended, or the pool is broken.
 
-    Idle, it ends at once; in a run, after the checkpoint, or without one if its step is long.
+    Idle, it ends at once; in a run, after a checkpoint. A broken pool has asked for that one and
+    then waits for its workers, which since Python 3.12 it no longer tells to go.
     """
-    _parent().join()
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(SECONDS_TO_CHECKPOINT)
-    os._exit(1)  # writing is atomic, so that this is safe at any moment
+    parent = _parent()
+    if parent.sentinel in connection.wait([parent.sentinel, broken]):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SECONDS_TO_CHECKPOINT)  # or without one if its step is long
+        os._exit(1)  # writing is atomic, so that this is safe at any moment
+    while HERE["is_busy"]:
+        time.sleep(0.05)
+    os._exit(0)
 
 
 def _while_awaited(function: Callable, *arguments: Any) -> Any:
     """Calls the function; the worker ends here if nobody waits for the result any more."""
+    HERE["is_busy"] = True
     try:
         return function(*arguments)
     finally:
+        HERE["is_busy"] = False
         if not _parent().is_alive():
             os._exit(1)  # the pool's own loop would wait for ever
 
