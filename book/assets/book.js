@@ -8,6 +8,17 @@
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   page.theme = ["light", "dark"].includes(page.mode) ? page.mode : system;
 
+  /* Formulas are set once the page and its instruments have been drawn: it takes a while. */
+  const isDrawn = new Promise((done) =>
+    document.addEventListener("DOMContentLoaded", () =>
+      document.hidden ? done() : requestAnimationFrame(() => setTimeout(done)),
+    ),
+  );
+  if (window.MathJax) {
+    const pageReady = () => isDrawn.then(() => window.MathJax.startup.defaultPageReady());
+    window.MathJax.startup = { ...window.MathJax.startup, pageReady };
+  }
+
   const SMALLEST = { "mjx-container[display]": 0.6, pre: 0.8 }; // of the usual size
   const BESIDE = 0.8; // an equation keeps its number beside it if that leaves it at least so large
   const SCROLLERS =

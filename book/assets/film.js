@@ -27,7 +27,7 @@
   const nats = (value) => value.toFixed(1).replace("-", "−");
 
   class Film {
-    constructor(root, { curve, frames }) {
+    constructor(root, { curve, frames }, started) {
       Object.assign(this, { root, curve, frames });
       root.insertAdjacentHTML("beforeend", MARKUP);
       this.form = root.querySelector("form");
@@ -35,6 +35,9 @@
       this.slider.max = frames.length - 1;
       this.drawCurve();
       this.listen();
+      this.part("plane").addEventListener("load", () => requestAnimationFrame(() => setTimeout(() => {
+        root.dataset.firstFrame = Math.round(performance.now() - started); // as in explorer.js
+      })), { once: true });
       this.show(frames.length - 1);
       root.classList.add("fs-ready");
     }
@@ -129,10 +132,12 @@
     }
   }
 
+  /* Nothing of it starts before the strip is near. */
   function load(root) {
+    const started = performance.now();
     const script = document.createElement("script");
     script.src = root.dataset.frames;
-    script.onload = () => { root.film ??= new Film(root, globalThis.vaePlay.film); };
+    script.onload = () => { root.film ??= new Film(root, globalThis.vaePlay.film, started); };
     document.head.append(script);
   }
 
