@@ -164,8 +164,9 @@
       this.encode(x);
     }
 
-    /* Puts the point on the code of an image and asks for its posterior. */
-    encode(x, code) {
+    /* Puts the point on the code of an image and asks for its posterior; without an encoder and a
+     * known code, it stays. */
+    encode(x, code = this.code) {
       this.x = x;
       this.q = this.model.encoder ? this.model.encode(x) : null;
       this.code = this.q ? this.q.mean : code;

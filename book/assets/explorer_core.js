@@ -26,10 +26,11 @@
   /* Finite float16 as float32: the same bits further left, whose exponent then counts from another
    * origin. Exact, and the smallest are right, too. */
   function floats(base64) {
-    const source = new Uint16Array(bytes(base64).buffer);
-    const out = new Float32Array(source.length), bits = new Uint32Array(out.buffer);
-    for (let i = 0; i < source.length; i++) {
-      bits[i] = (source[i] & 0x8000) << 16 | (source[i] & 0x7fff) << 13;
+    const text = atob(base64);
+    const out = new Float32Array(text.length / 2), bits = new Uint32Array(out.buffer);
+    for (let i = 0; i < out.length; i++) {
+      const half = text.charCodeAt(2 * i) | text.charCodeAt(2 * i + 1) << 8;
+      bits[i] = (half & 0x8000) << 16 | (half & 0x7fff) << 13;
       out[i] *= 2 ** 112;
     }
     return out;
