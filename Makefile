@@ -5,7 +5,8 @@
 # make refresh            executes the notebooks in place with their defaults, as they are committed;
 #                         NOTEBOOKS="fig2_lower_bound index" takes these only
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
-# make bench              comparisons with other libraries, ten minutes or so, to benchmarks/results
+# make bench              comparisons with other libraries, ten minutes or so, to benchmarks/results;
+#                         the last, first_frame, needs a built book and Chromium
 # make lowest             the tests of `make unit` with the lowest versions that pyproject.toml allows
 # make mutants            is each line of the package held by a test? an hour or so on two cores
 # make coverage           which branches of vae_core do the tests of `make unit` take?
@@ -23,7 +24,7 @@ PORT ?= 8000
 VENV := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-BENCHMARKS ?= training growth sweeps footprint hmc importance_sampling
+BENCHMARKS ?= training growth sweeps footprint hmc importance_sampling first_frame
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS)
 LOWEST := _build/lowest/bin/python
 # the files that use a mark: to import all the others takes longer than a page

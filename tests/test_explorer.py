@@ -3,6 +3,7 @@
 Without Chromium the browser tests are skipped, or fail where VAE_CORE_REQUIRE_BROWSER is set.
 """
 
+import base64
 import itertools
 import math
 import shutil
@@ -466,17 +467,23 @@ def test_without_its_encoder_an_explorer_only_decodes(open_page, site):
     assert tab.locator(".le-encoding").count() == 0 and tab.locator(".le-pad").count() == 0
 
 
-def test_the_first_of_two_is_drawn_before_the_second_is_built(open_page):
+def test_of_two_both_are_drawn_before_either_unpacks_its_encoder(open_page):
     watch = """window.told = [];
-        new MutationObserver((changes) => changes.forEach(({ target, attributeName }) => {
-            const roots = [...document.querySelectorAll(".latent-explorer")];
-            if (roots.includes(target)) told.push(`${roots.indexOf(target)} ${attributeName}`);
-        })).observe(document, { subtree: true, attributes: true });"""
+        const tell = ({ target: { dataset, explorer: { worker, model } } }) =>
+            told.push([dataset.model, !!worker, !!model.encoder]);
+        new MutationObserver((changes) => changes.forEach(tell))
+            .observe(document, { subtree: true, attributeFilter: ["data-first-frame"] });"""
     tab = open_page("two", before=watch)
-    tab.wait_for_function("document.querySelectorAll('[data-first-frame]').length === 2")
-    built, drawn_at = "class", "data-first-frame"
-    wanted = [f"{i} {what}" for i in (0, 1) for what in (built, drawn_at)]
-    assert tab.evaluate("[...new Set(told)]") == wanted
+    tab.wait_for_function("told.length === 2")
+    assert tab.evaluate("told") == [["digits", False, False]] * 2
+
+
+def test_every_finite_half_precision_number_is_unpacked_exactly(tab):
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    packed = base64.b64encode(halves.tobytes()).decode()
+    unpacked = tab.evaluate("packed => [...vaePlay.explorer().floats(packed)]", packed)
+    assert np.array_equal(np.float32(unpacked), halves.astype(np.float32))
 
 
 @torch.no_grad()

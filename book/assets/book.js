@@ -2,6 +2,23 @@
  * scrolls all the same can be scrolled from the keyboard. A picture of pixels fills the window when it is
  * pressed. */
 (() => {
+  /* The theme's last script asks what "auto" stands for, and the whole page is laid out again. Asked
+   * here, before there is a page, neither it nor an instrument is drawn twice. */
+  const page = document.documentElement.dataset;
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  page.theme = ["light", "dark"].includes(page.mode) ? page.mode : system;
+
+  /* Formulas are set once the page and its instruments have been drawn: it takes a while. */
+  const isDrawn = new Promise((done) =>
+    document.addEventListener("DOMContentLoaded", () =>
+      document.hidden ? done() : requestAnimationFrame(() => setTimeout(done)),
+    ),
+  );
+  if (window.MathJax) {
+    const pageReady = () => isDrawn.then(() => window.MathJax.startup.defaultPageReady());
+    window.MathJax.startup = { ...window.MathJax.startup, pageReady };
+  }
+
   const SMALLEST = { "mjx-container[display]": 0.6, pre: 0.8 }; // of the usual size
   const BESIDE = 0.8; // an equation keeps its number beside it if that leaves it at least so large
   const SCROLLERS =

@@ -7,6 +7,7 @@
 (function () {
   "use strict";
 
+  const STARTED = performance.now();
   const { last, limits, logTicks, read, ticks, valueAt } = globalThis.vaePlay.curves;
   const EDGE = { left: 38, right: 8, top: 6, bottom: 22 }; // CSS pixels around a panel's axes
   const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageDown: -10, PageUp: 10 }; // hundredths of the axis
@@ -50,8 +51,12 @@
       this.form = root.querySelector("form");
       this.form.addEventListener("change", () => this.choose());
       this.choose();
-      new ResizeObserver(() => this.draw()).observe(this.part("panels"));
+      const panels = this.part("panels");
+      new ResizeObserver(() => { if (panels.clientWidth !== this.width) this.draw(); }).observe(panels);
       root.classList.add("vl-on"); // the still drawing goes once this one stands
+      requestAnimationFrame(() => setTimeout(() => {
+        root.dataset.firstFrame = Math.round(performance.now() - STARTED); // as in explorer.js
+      }));
     }
 
     /* ---- what can be chosen ---- */
@@ -152,13 +157,15 @@
     /* ---- drawing ---- */
 
     draw() {
-      for (const panel of this.panels) if (!panel.box.hidden) this.drawPanel(panel);
+      const visible = this.panels.filter((panel) => !panel.box.hidden);
+      this.width = this.part("panels").clientWidth;
+      for (const panel of visible) panel.width = panel.box.clientWidth || 150; // one layout for all
+      visible.forEach((panel) => this.drawPanel(panel));
       this.mark();
     }
 
     drawPanel(panel) {
-      const { isLog, maxGap } = this.data, { svg, shown } = panel;
-      const width = panel.box.clientWidth || 150;
+      const { isLog, maxGap } = this.data, { svg, shown, width } = panel;
       const height = Math.round(Math.min(0.95 * width, 110 + 0.36 * width));
       const { x, y } = panel.limits = limits(panel, isLog, this.beyond);
       const [from, to] = isLog ? x.map(Math.log) : x;

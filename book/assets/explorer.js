@@ -4,6 +4,9 @@
  * <div class="latent-explorer" data-model="mnist"></div> becomes the instrument. The models are in
  * explorer_<name>.js; with explorer_<name>_encoder.js on the page it encodes, too. Both are written
  * by `vae-core explorer`. No library, no request: works from file:// and http:// alike.
+ *
+ * Every instrument of the book tells in data-first-frame how many milliseconds passed from the start
+ * of its script to its first frame: drawn, taken up by the browser, and a task later.
  */
 (function () {
   "use strict";
@@ -70,14 +73,9 @@
       this.listen();
       this.choose(0);
       this.restyle();
-      this.ready = new Promise((done) => requestAnimationFrame(() => setTimeout(() => {
-        this.afterFirstFrame(more);
-        done();
-      })));
     }
 
     afterFirstFrame(more) {
-      this.root.dataset.firstFrame = (performance.now() - STARTED).toFixed(0); // milliseconds
       this.startWorker(more);
       if (!more) return;
       this.model.addEncoder(more);
@@ -166,8 +164,9 @@
       this.encode(x);
     }
 
-    /* Puts the point on the code of an image and asks for its posterior. */
-    encode(x, code) {
+    /* Puts the point on the code of an image and asks for its posterior; without an encoder and a
+     * known code, it stays. */
+    encode(x, code = this.code) {
       this.x = x;
       this.q = this.model.encoder ? this.model.encode(x) : null;
       this.code = this.q ? this.q.mean : code;
@@ -205,11 +204,11 @@
       plane.addEventListener("pointerup", (event) => this.moveTo(this.pointerZ(event)));
       plane.addEventListener("keydown", (event) => this.onKey(event));
       this.part("layers").addEventListener("change", () => this.restyle());
-      const restyle = () => this.restyle();
+      const restyle = () => { if (this.ink !== getComputedStyle(plane).color) this.restyle(); };
       new MutationObserver(restyle).observe(document.documentElement,
         { attributes: true, attributeFilter: ["data-theme", "data-mode", "class"] });
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
-      new ResizeObserver(() => { if (plane.width !== this.side(plane)) restyle(); }).observe(plane);
+      new ResizeObserver(() => { if (plane.width !== this.side(plane)) this.restyle(); }).observe(plane);
     }
 
     pointerZ(event) {
@@ -287,15 +286,18 @@
     }
   }
 
-  /* One after the other, so that of several on a page none waits for what the next one unpacks. */
-  async function start() {
+  /* Of several on a page all are drawn before any unpacks its encoder. */
+  function start() {
     for (const root of document.querySelectorAll(".latent-explorer")) {
       const { model } = root.dataset;
       const packed = (window.latentExplorerModels || {})[model];
       const more = (window.latentExplorerEncoders || {})[model];
       if (!packed || root.explorer) continue;
       root.explorer = new Explorer(root, packed, more);
-      await root.explorer.ready;
+      requestAnimationFrame(() => setTimeout(() => {
+        root.dataset.firstFrame = Math.round(performance.now() - STARTED);
+        setTimeout(() => root.explorer.afterFirstFrame(more));
+      }));
     }
   }
 

@@ -8,6 +8,14 @@
   const MOST_DOTS = 1500; // more would hide the ground
   const SMALLEST = 6; // nats below the peak at which the window leaves the posterior out
 
+  /* Sets pixel i; a list for each of so many pixels would take several times as long. */
+  function put(data, i, r, g, b, alpha) {
+    data[4 * i] = r;
+    data[4 * i + 1] = g;
+    data[4 * i + 2] = b;
+    data[4 * i + 3] = alpha;
+  }
+
   /* A canvas of its own with `paint(data, i)` for each pixel i. */
   function painted(width, height, paint) {
     const canvas = document.createElement("canvas");
@@ -22,12 +30,12 @@
   /* Grey levels in [0, 1] as a picture. */
   const picture = (values, [height, width]) => painted(width, height, (data, i) => {
     const level = 255 * values[i];
-    data.set([level, level, level, 255], 4 * i);
+    put(data, i, level, level, level, 255);
   });
 
   /* A picture in the colour of the text, transparent where it is black: it reads on any page. */
-  const inkPicture = (bytes, [height, width], ink) => painted(width, height, (data, i) =>
-    data.set([...ink, bytes[i]], 4 * i));
+  const inkPicture = (bytes, [height, width], [r, g, b]) =>
+    painted(width, height, (data, i) => put(data, i, r, g, b, bytes[i]));
 
   const rgb = (color) => color.match(/[\d.]+/g).slice(0, 3).map(Number);
 
@@ -132,7 +140,7 @@
       }
     }
     const canvas = painted(n, n, (data, i) =>
-      data.set([...POSTERIOR_COLOR, 255 * Math.sqrt(density[i])], 4 * i));
+      put(data, i, ...POSTERIOR_COLOR, 255 * Math.sqrt(density[i])));
     return { canvas, left: i0 * width, bottom: j0 * width, size: n * width };
   }
 
@@ -170,7 +178,7 @@
       chart.context.globalAlpha = 1;
     }
     const n = Math.sqrt(off.length), shade = isInk ? 0.5 : 0.65;
-    chart.image(painted(n, n, (data, i) => data.set([128, 128, 128, shade * off[i]], 4 * i)), box);
+    chart.image(painted(n, n, (data, i) => put(data, i, 128, 128, 128, shade * off[i])), box);
     chart.priorCircles(ink, reach);
     if (shown.codes) chart.codes(latents, labels);
     return canvas;

@@ -27,7 +27,7 @@
   const nats = (value) => value.toFixed(1).replace("-", "−");
 
   class Film {
-    constructor(root, { curve, frames }) {
+    constructor(root, { curve, frames }, started) {
       Object.assign(this, { root, curve, frames });
       root.insertAdjacentHTML("beforeend", MARKUP);
       this.form = root.querySelector("form");
@@ -35,6 +35,9 @@
       this.slider.max = frames.length - 1;
       this.drawCurve();
       this.listen();
+      this.part("plane").addEventListener("load", () => requestAnimationFrame(() => setTimeout(() => {
+        root.dataset.firstFrame = Math.round(performance.now() - started); // as in explorer.js
+      })), { once: true });
       this.show(frames.length - 1);
       root.classList.add("fs-ready");
     }
@@ -117,7 +120,7 @@
       this.frame = frame;
       this.slider.value = frame;
       const { samples, train, test } = this.reading(), x = this.x(samples);
-      const count = `${samples.toLocaleString("en")} samples`;
+      const count = `${String(samples).replace(/\B(?=(\d{3})+$)/g, ",")} samples`; // Intl starts slowly
       const image = this.part("plane");
       image.src = this.frames[frame].picture;
       image.alt = `The plane of digits after ${count}`;
@@ -129,10 +132,12 @@
     }
   }
 
+  /* Nothing of it starts before the strip is near. */
   function load(root) {
+    const started = performance.now();
     const script = document.createElement("script");
     script.src = root.dataset.frames;
-    script.onload = () => { root.film ??= new Film(root, globalThis.vaePlay.film); };
+    script.onload = () => { root.film ??= new Film(root, globalThis.vaePlay.film, started); };
     document.head.append(script);
   }
 

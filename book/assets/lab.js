@@ -7,6 +7,7 @@
 (function () {
   "use strict";
 
+  const STARTED = performance.now();
   const { lab } = globalThis.vaePlay;
   const LIMITS = { mean: [-4, 4], sd: [0.1, 2] };
   const START = { x: 0.5, mean: -0.5, sd: 0.8 };
@@ -71,8 +72,12 @@
       [this.form, this.estimators] = root.querySelectorAll("form");
       this.listen();
       this.drawNoise();
-      new ResizeObserver(() => this.draw()).observe(this.part("bars"));
+      const bars = this.part("bars");
+      new ResizeObserver(() => { if (bars.clientWidth !== this.width) this.draw(); }).observe(bars);
       this.draw();
+      requestAnimationFrame(() => setTimeout(() => {
+        root.dataset.firstFrame = Math.round(performance.now() - STARTED); // as in explorer.js
+      }));
     }
 
     listen() {
@@ -124,6 +129,7 @@
 
     draw() {
       const { x, mean, sd } = this;
+      this.width = this.part("bars").clientWidth;
       for (const name of ["x", "mean", "sd"]) {
         this.form.elements[name].value = this[name];
         this.form.elements[`${name}Text`].textContent = nats(this[name]);

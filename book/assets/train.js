@@ -7,7 +7,8 @@
 (function () {
   "use strict";
 
-  const { digits, views, workerSource } = globalThis.vaePlay;
+  const STARTED = performance.now();
+  const { core, digits, views, worker, workerSource } = globalThis.vaePlay;
   const NAMES = { aevb: "AEVB", wake_sleep: "Wake-sleep" };
   const CALM_MS = 1000; // between two frames for readers who ask for reduced motion
   const PANELS = {
@@ -56,13 +57,21 @@
     </div>
     <div class="vt-models"></div>`;
 
-  const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  const count = (n) => n.toLocaleString("en-US");
+  /* A loop, and no Intl: what starts slowly would be half of the first frame. */
+  function bytes(base64) {
+    const text = atob(base64);
+    const out = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+    return out;
+  }
+
+  const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 
   class TrainPage {
     constructor(root) {
       this.root = root;
       this.labels = bytes(digits.labels);
+      this.data = { ...digits, train: bytes(digits.train), test: bytes(digits.test) };
       this.running = false;
       this.last = []; // the curves before the last reset, drawn faint
       this.rows = {}; // for each algorithm, the evaluations so far
@@ -71,6 +80,7 @@
       this.build();
       this.startWorker();
       this.reset();
+      this.drawFirst();
     }
 
     build() {
@@ -89,7 +99,8 @@
         control.addEventListener("change", () => this.reset());
       }
       this.form.addEventListener("change", ({ target }) => this.onSwitch(target));
-      new ResizeObserver(() => this.redraw()).observe(this.part("curves"));
+      const curves = this.part("curves");
+      new ResizeObserver(() => { if (curves.clientWidth !== this.width) this.redraw(); }).observe(curves);
       new MutationObserver(() => this.redraw()).observe(document.documentElement,
         { attributes: true, attributeFilter: ["data-theme"] });
     }
@@ -137,8 +148,21 @@
       this.rows = Object.fromEntries(settings.algorithms.map((name) => [name, []]));
       this.buildModels(settings.algorithms);
       this.buildLegend(settings.algorithms);
-      const data = { ...digits, train: bytes(digits.train), test: bytes(digits.test) };
-      this.send("reset", { settings, data });
+      this.resetting = true;
+      this.send("reset", { settings, data: this.data });
+    }
+
+    /* The worker's first frame, made here: a worker takes a while to start. */
+    drawFirst() {
+      const { Trainer } = worker(core());
+      const pictures = new Trainer(this.data, this.settings()).pictures();
+      this.frame = { samples: 0, rows: [], pictures };
+      this.root.classList.add("vt-ready");
+      this.redraw();
+      this.tell(this.frame);
+      requestAnimationFrame(() => setTimeout(() => {
+        this.root.dataset.firstFrame = Math.round(performance.now() - STARTED); // as in explorer.js
+      }));
     }
 
     buildModels(algorithms) {
@@ -164,6 +188,8 @@
     /* ---- frames ---- */
 
     receive(frame) {
+      if (frame.why === "reset") this.resetting = false;
+      if (this.resetting) return this.send("drawn"); // it was on its way when all began again
       for (const row of frame.rows) {
         for (const [name, values] of Object.entries(row)) this.rows[name].push(values);
       }
@@ -171,11 +197,6 @@
       this.setRunning(frame.running);
       requestAnimationFrame(() => {
         this.redraw();
-        if (!this.root.classList.contains("vt-ready")) {
-          this.root.classList.add("vt-ready");
-          this.redraw(); // now that it has a size
-          performance.mark("vae-train-first-frame");
-        }
         setTimeout(() => this.send("drawn"), this.calm.matches ? CALM_MS : 0);
       });
       this.tell(frame);
@@ -188,6 +209,7 @@
 
     redraw() {
       if (!this.frame) return;
+      this.width = this.part("curves").clientWidth;
       this.curves.draw([this.stored(), ...this.last, ...this.lines()]);
       this.fillTable();
       for (const [name, pictures] of Object.entries(this.frame.pictures)) {
