@@ -120,7 +120,8 @@
       this.frame = frame;
       this.slider.value = frame;
       const { samples, train, test } = this.reading(), x = this.x(samples);
-      const count = `${String(samples).replace(/\B(?=(\d{3})+$)/g, ",")} samples`; // Intl starts slowly
+      // by itself, since Intl starts slowly
+      const count = `${String(samples).replace(/\B(?=(\d{3})+$)/g, ",")} samples`;
       const image = this.part("plane");
       image.src = this.frames[frame].picture;
       image.alt = `The plane of digits after ${count}`;
