@@ -26,7 +26,8 @@ from vae_core.runs import all_runs
 SMOKE = Path(__file__).resolve().parents[1] / "book/params/smoke.yaml"  # what a row does not say
 FILE = Path(__file__).with_name("executions.json")
 FONT, CHARACTER = 6.8, 0.62  # points; the width of a digit of DejaVu Sans, in those
-WITH_PAPER = ("fig2_lower_bound", "fig3_marginal_likelihood", "index")  # figures beside the paper's curves at their defaults
+# figures beside the paper's curves at their defaults
+WITH_PAPER = ("fig2_lower_bound", "fig3_marginal_likelihood", "index")
 
 
 def own_data(folder: Path, name: str) -> str:
