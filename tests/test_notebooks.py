@@ -364,7 +364,8 @@ def test_a_forked_kernel_has_its_own_group_folder_and_environment_and_may_die(tm
 # Interruption
 
 WAITS = """
-import os, pathlib, time
+import atexit, logging, os, pathlib, time
+atexit.register(logging.getLogger("tornado.general").error, "a socket is closed")
 pathlib.Path("started").open("a").write(f"{os.getpid()}\\n")
 time.sleep(600)
 """

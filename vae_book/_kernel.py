@@ -14,6 +14,11 @@ from jupyter_client.kernelspec import KernelSpec
 
 from vae_book._forked import FORKED, can_fork, register
 
+# A kernel that ends may log of a socket that another of its threads has closed: tornado does so.
+QUIET = [
+    "--log-level=CRITICAL",
+    "--Application.logging_config={'loggers': {'tornado': {'level': 'CRITICAL'}}}",
+]
 GRACE = 10.0  # seconds in which a cell may store a checkpoint before its kernel is killed
 _managers: weakref.WeakSet["ThisPythonKernelManager"] = weakref.WeakSet()
 
@@ -32,7 +37,7 @@ class ThisPythonKernelManager(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        spec = KernelSpec(**get_kernel_dict(["--log-level=CRITICAL"]))
+        spec = KernelSpec(**get_kernel_dict(QUIET))
         if self.are_forked:
             spec.metadata = {"kernel_provisioner": {"provisioner_name": FORKED}}
         return spec
