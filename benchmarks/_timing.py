@@ -65,10 +65,12 @@ def times_faster(seconds: dict[str, list[float]], ours: str) -> dict[str, float]
 
 
 def machine() -> str:
-    """Processor and number of cores, as text."""
+    """Processor, whether it multiplies in bfloat16, and number of cores, as text."""
+    from vae_core.runs.hardware import slowdown_of_bfloat16
     from vae_core.runs.provenance import processor
 
-    return f"{processor()}, {os.cpu_count()} cores"
+    units = " with bfloat16" if slowdown_of_bfloat16() < 1 else ""
+    return f"{processor()}{units}, {os.cpu_count()} cores"
 
 
 def report(name: str, result: dict, packages: list[str]) -> None:
