@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm"}
+SIGMOIDS = {"aten::sigmoid_", "aten::sigmoid"}  # of which tanh is made, too
 
 
 def one_thread() -> None:
@@ -62,6 +64,23 @@ def times_faster(seconds: dict[str, list[float]], ours: str) -> dict[str, float]
     """Ratios of medians: how many times as long as ``ours`` each takes."""
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     return {name: round(median / medians[ours], 2) for name, median in medians.items()}
+
+
+def shares(function: Callable, kinds: dict[str, Callable[[str], bool]]) -> dict[str, float]:
+    """Shares of a function's processor time: products of matrices, the given kinds, and the rest.
+
+    A kind is told by the names of PyTorch's operations, as its profiler has them.
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        function()
+    kinds = {"products": lambda name: name in PRODUCTS} | kinds
+    found = dict.fromkeys([*kinds, "the rest"], 0.0)
+    for event in profiled.key_averages():
+        kind = next((kind for kind, holds in kinds.items() if holds(event.key)), "the rest")
+        found[kind] += event.self_cpu_time_total
+    return {kind: round(share / sum(found.values()), 3) for kind, share in found.items()}
 
 
 def machine() -> str:

@@ -3,7 +3,7 @@
 Needs blackjax and pyro-ppl: pip install -e '.[benchmarks]'; or make bench
 """
 
-from _timing import in_turn, one_thread, report, spread, times_faster
+from _timing import SIGMOIDS, in_turn, one_thread, report, shares, spread, times_faster
 
 one_thread()
 
@@ -128,6 +128,7 @@ def main():
         "what": f"one HMC move of {LEAPFROG} leapfrog steps of one chain, {CHAINS} chains, "
         "one thread, processor seconds",
         "microseconds": {n: spread([1e6 * s for s in v]) for n, v in per_move.items()},
+        "shares": shares(ours, {"sigmoids": lambda name: name in SIGMOIDS}),
         "times_faster": times_faster(per_move, "vae_core"),
         "mean_acceptance": {"vae_core": round(ours(), 3), "blackjax": round(blackjax_vmapped(), 3)},
     }

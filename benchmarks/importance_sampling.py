@@ -3,7 +3,7 @@
 Needs pythae: make bench, or python benchmarks/importance_sampling.py
 """
 
-from _timing import in_turn, one_thread, report, spread, times_faster
+from _timing import SIGMOIDS, in_turn, one_thread, report, shares, spread, times_faster
 
 one_thread()
 
@@ -73,6 +73,7 @@ def main():
         "what": f"log p(x) of a datapoint, {SAMPLES:,} importance samples, 500 hidden units, "
         "one thread, processor seconds",
         "milliseconds": {name: spread([1e3 * s for s in v]) for name, v in seconds.items()},
+        "shares": shares(ours, {"sigmoids": lambda name: name in SIGMOIDS}),
         "times_faster": times_faster(seconds, "vae_core"),
         "mean log p(x) of two points, ours and pythae's": [round(value, 2) for value in agreement],
     }

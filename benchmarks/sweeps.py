@@ -1,4 +1,4 @@
-"""Eight short runs one after another, in threads, in processes, and by Dask's workers.
+"""Eight runs one after another, in threads, in processes, and by Dask's workers: short and long.
 
 Needs distributed: make bench, or python benchmarks/sweeps.py
 """
@@ -14,6 +14,7 @@ import tempfile  # noqa: E402
 import time  # noqa: E402
 from concurrent.futures import ThreadPoolExecutor  # noqa: E402
 from contextlib import nullcontext  # noqa: E402
+from functools import partial  # noqa: E402
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -23,27 +24,29 @@ from vae_core import RunConfig  # noqa: E402
 from vae_core.runs.cluster import dask_executor  # noqa: E402
 from vae_core.runs.sweep import sweep  # noqa: E402
 
-RUNS, WORKERS, SAMPLES, ROUNDS = 8, 2, 50_000, 3
+RUNS, WORKERS = 8, 2
+SHORT, SHORT_ROUNDS = 50_000, 3  # samples of a run
+LONG, LONG_ROUNDS = 1_500_000, 2  # some twenty seconds a run: a start of seconds is a few percent
 torch.set_num_threads(1)
-configs = [
-    RunConfig(dataset="digits", latent_dim=10, hidden=(200,), n_samples=SAMPLES, seed=seed)
-    for seed in range(RUNS)
-]
 
 
-def trained(executor=None, jobs: int = 1) -> None:
+def trained(n_samples: int, executor=None, jobs: int = 1) -> None:
     """All runs, into a store that did not exist before."""
+    configs = [
+        RunConfig(dataset="digits", latent_dim=10, hidden=(200,), n_samples=n_samples, seed=seed)
+        for seed in range(RUNS)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"VAE_CORE_CACHE": folder, "VAE_CORE_REFERENCE": folder}
         with executor or nullcontext() as entered:
             assert len([*sweep(configs, jobs, executor=entered, progress=False)]) == RUNS
 
 
-def by_dask() -> None:
+def by_dask(n_samples: int) -> None:
     """With the start of scheduler and workers, as the processes' start counts too."""
     options = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**options) as cluster:
-        trained(dask_executor(cluster.scheduler_address))
+        trained(n_samples, dask_executor(cluster.scheduler_address))
 
 
 def clocks() -> np.ndarray:
@@ -53,24 +56,30 @@ def clocks() -> np.ndarray:
     return np.array([time.perf_counter(), used])
 
 
+def measured(n_samples: int, candidates: dict, rounds: int) -> dict:
+    """Wall and processor seconds of ways to train all runs, each a function of their length."""
+    functions = {name: partial(train, n_samples) for name, train in candidates.items()}
+    times = {name: np.array(v) for name, v in timed(functions, rounds, clocks).items()}
+    return {
+        "what": f"{RUNS} runs of {n_samples:,} samples on digits, 200 hidden units, one thread "
+        "each, with the start of the workers",
+        "seconds": {name: spread(list(v[:, 0])) for name, v in times.items()},
+        "processor_seconds": {name: spread(list(v[:, 1])) for name, v in times.items()},
+    }
+
+
 def main() -> None:
-    candidates = {
-        "one after another": lambda: trained(ThreadPoolExecutor(1)),
-        f"{WORKERS} threads": lambda: trained(ThreadPoolExecutor(WORKERS)),
-        f"{WORKERS} processes": lambda: trained(jobs=WORKERS),
+    side_by_side = {
+        f"{WORKERS} processes": lambda n: trained(n, jobs=WORKERS),
         f"Dask, {WORKERS} workers": by_dask,
     }
-    rounds = {name: np.array(v) for name, v in timed(candidates, ROUNDS, clocks).items()}
-    report(
-        "sweeps",
-        {
-            "what": f"{RUNS} runs of {SAMPLES:,} samples on digits, 200 hidden units, one thread "
-            "each, with the start of the workers",
-            "seconds": {name: spread(list(v[:, 0])) for name, v in rounds.items()},
-            "processor_seconds": {name: spread(list(v[:, 1])) for name, v in rounds.items()},
-        },
-        ["torch", "distributed"],
-    )
+    threads = {
+        "one after another": lambda n: trained(n, ThreadPoolExecutor(1)),
+        f"{WORKERS} threads": lambda n: trained(n, ThreadPoolExecutor(WORKERS)),
+    }
+    short = measured(SHORT, threads | side_by_side, SHORT_ROUNDS)
+    long = measured(LONG, side_by_side, LONG_ROUNDS)
+    report("sweeps", {"short": short, "long": long}, ["torch", "distributed"])
 
 
 if __name__ == "__main__":

@@ -3,22 +3,21 @@
 Needs pyro-ppl: make bench, or python benchmarks/training.py
 """
 
-from _timing import in_turn, one_thread, report, spread, times_faster
+from _timing import in_turn, one_thread, report, shares, spread, times_faster
 
 one_thread()
 
 import _rivals as rivals  # noqa: E402
 import torch  # noqa: E402
 from _images import mnist_like  # noqa: E402
-from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
 from vae_core import RunConfig  # noqa: E402
+from vae_core.runs.hardware import slowdown_of_bfloat16  # noqa: E402
 from vae_core.runs.trainer import Trainer  # noqa: E402
 
 LATENT_DIMS = 20, 200
 ROUNDS, STEPS, SLOW_STEPS = 7, 20, 1  # steps of a candidate in a round
 LENGTH = 100_000_000  # of the runs: long enough to be compiled
-PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm"}
 DRAWS = {"aten::normal_", "aten::random_", "aten::index_select", "aten::uniform_"}
 
 torch.set_num_threads(1)
@@ -45,8 +44,9 @@ def candidates(latent_dim: int) -> dict[str, tuple]:
         "matrix products alone": rivals.matrix_products_alone(latent_dim, torch.float32),
         "matrix products alone, bfloat16": rivals.matrix_products_alone(latent_dim, torch.bfloat16),
     }
+    in_bfloat16 = STEPS if slowdown_of_bfloat16() < 1 else SLOW_STEPS
     return {
-        name: (step, SLOW_STEPS if "bfloat16" in name else STEPS) for name, step in steps.items()
+        name: (step, in_bfloat16 if "bfloat16" in name else STEPS) for name, step in steps.items()
     }
 
 
@@ -63,25 +63,15 @@ def measured(latent_dim: int) -> dict:
     return {"samples_per_second": pace, "times_faster": times_faster(per_step, "vae_core, AEVB")}
 
 
-def where_the_time_goes(latent_dim: int) -> dict[str, float]:
+def where_the_time_goes(latent_dim: int, **fields) -> dict[str, float]:
     """Shares of the processor time of a compiled AEVB step, by kind of work."""
+    kinds = {
+        "fused kernels": lambda name: "cpp_fused" in name,
+        "minibatch and noise": lambda name: name in DRAWS,
+    }
     with torch._inductor.config.patch({"cpp.enable_kernel_profile": True}):
-        step = rivals.ours(trainer(latent_dim))
-        with profile(activities=[ProfilerActivity.CPU]) as profiled:
-            for _ in range(5 * STEPS):
-                step()
-    shares = dict.fromkeys(("products", "fused kernels", "minibatch and noise", "the rest"), 0.0)
-    for event in profiled.key_averages():
-        kind = "the rest"
-        if event.key in PRODUCTS:
-            kind = "products"
-        elif event.key in DRAWS:
-            kind = "minibatch and noise"
-        elif "cpp_fused" in event.key:
-            kind = "fused kernels"
-        shares[kind] += event.self_cpu_time_total
-    total = sum(shares.values())
-    return {kind: round(share / total, 3) for kind, share in shares.items()}
+        step = rivals.ours(trainer(latent_dim, **fields))
+        return shares(lambda: [step() for _ in range(5 * STEPS)], kinds)
 
 
 def main() -> None:
@@ -92,7 +82,12 @@ def main() -> None:
         "latent_dim": {str(n): measured(n) for n in LATENT_DIMS},
     }
     torch.compiler.reset()
-    result["shares"] = {str(n): where_the_time_goes(n) for n in LATENT_DIMS}
+    precisions = {"float32": "highest", "bfloat16": "medium"}
+    result["shares"] = {
+        f"{name}, {n} latent dimensions": where_the_time_goes(n, matmul_precision=precision)
+        for name, precision in precisions.items()
+        for n in LATENT_DIMS
+    }
     report("training", result, ["torch", "torchvision", "pyro-ppl"])
 
 

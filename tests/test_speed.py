@@ -34,6 +34,34 @@ def test_bars_stand_from_short_to_long_and_carry_their_ratio():
     assert ">3.00<" in panel.markup and speed.OURS.lower() in panel.markup.lower()
 
 
+def test_what_was_asked_for_stands_beside_what_is_measured():
+    def one(median):
+        return {"median": median}
+
+    step = {
+        "vae_core, AEVB": one(9.0),
+        "vae_core, wake-sleep": one(6.0),
+        "vae_core, AEVB, bfloat16": one(12.0),
+        "DataLoader and Adam": one(3.0),
+        "matrix products alone, bfloat16": one(15.0),
+    }
+    times = {"vae_core": one(2.0), "matrix products alone": one(1.0)}
+    found = {
+        "training": {"latent_dim": {"20": {"samples_per_second": step}}},
+        "hmc": {"microseconds": times | {"blackjax, vmapped": one(3.0), "pyro": one(99.0)}},
+        "importance_sampling": {"milliseconds": times | {"pythae": one(7.0)}},
+        "sweeps": {"long": {"seconds": {"2 processes": one(10.0), "Dask": one(10.5)}}},
+    }
+    assert [row[2:] for row in speed.aims_table(found).rows] == [
+        ["0.80", "1.00"],
+        ["4.00", "5.00"],
+        ["1.50", "–"],
+        ["1.50", "3.00"],
+        ["3.50", "7.00"],
+        ["1.05", "–"],
+    ]
+
+
 def test_growth_is_drawn_with_its_exponents():
     seconds = {str(n): {"median": n**2, "low": n**2, "high": n**2} for n in (1.0, 10.0, 100.0)}
     axis = {"title": "a against b", "seconds": seconds, "exponent": 2.0, "last_exponent": 2.0}

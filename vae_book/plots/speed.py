@@ -14,10 +14,10 @@ BAR = 17  # CSS pixels
 WIDE = 20  # from shortest to longest, beyond which the axis is logarithmic
 
 
-def benchmarks(folder: Path = RESULTS) -> dict[str, dict]:
-    """The results of one machine, the first by name, by the name of the benchmark."""
-    machine = min(path for path in folder.iterdir() if path.is_dir())
-    return {path.stem: json.loads(path.read_text()) for path in sorted(machine.glob("*.json"))}
+def benchmarks(machine: str, folder: Path = RESULTS) -> dict[str, dict]:
+    """The results of one machine, a folder of ``folder``, by the name of the benchmark."""
+    paths = sorted((folder / machine).glob("*.json"))
+    return {path.stem: json.loads(path.read_text()) for path in paths}
 
 
 def relative(spreads: dict[str, dict], to: str) -> dict[str, dict[str, float]]:
@@ -97,6 +97,40 @@ def growth_panel(axis: dict) -> Panel:
     alt = f"Seconds of {axis['title']}, both logarithmic: {numbers}."
     title = f"{axis['title']}<br>{numbers}"
     return svg_panel(title, draw, alt, size=panel_size(3), numbers=numbers)
+
+
+def aims_table(found: dict[str, dict]) -> Table:
+    """What was asked of the package, what it does, and what its floor alone would: ratios."""
+    paces = {
+        f"{n} latent": {name: spread["median"] for name, spread in m["samples_per_second"].items()}
+        for n, m in found["training"]["latent_dim"].items()
+    }
+    ours, floor = "vae_core, AEVB, bfloat16", "matrix products alone, bfloat16"
+    loop, asleep = "DataLoader and Adam", "vae_core, wake-sleep"
+    rows: list[tuple[str, str, float, float | None]] = []
+    for n, pace in paces.items():
+        rows.append((f"step in bfloat16, of its floor, {n}", "0.75", pace[ours] / pace[floor], 1))
+    for n, pace in paces.items():
+        fastest = pace[floor] / pace[loop]
+        rows.append((f"its pace over {loop}, {n}", "5", pace[ours] / pace[loop], fastest))
+    for n, pace in paces.items():
+        cost = pace["vae_core, AEVB"] / pace[asleep]
+        rows.append((f"wake-sleep's cost over AEVB's, {n}", "at most 1.35", cost, None))
+    for title, name, unit, peer, asked in [
+        ("HMC's pace over", "hmc", "microseconds", "blackjax", "1.3"),
+        ("importance sampling's over", "importance_sampling", "milliseconds", "pythae", "4"),
+    ]:
+        times = {way: spread["median"] for way, spread in found[name][unit].items()}
+        for way in (way for way in times if way.startswith(peer)):
+            fastest = times[way] / times["matrix products alone"]
+            rows.append((f"{title} {way}", asked, times[way] / times["vae_core"], fastest))
+    processes, dask = (s["median"] for s in found["sweeps"]["long"]["seconds"].values())
+    rows.append(("Dask's wall time over two processes'", "at most 1.1", dask / processes, None))
+    shown = [
+        [what, asked, f"{measured:.2f}", "–" if fastest is None else f"{fastest:.2f}"]
+        for what, asked, measured, fastest in rows
+    ]
+    return Table(["", "asked", "measured", "the floor alone"], shown, "What was asked for")
 
 
 def ratio_table(spreads: dict[str, dict], to: str, label: str) -> Table:
