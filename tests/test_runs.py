@@ -168,7 +168,7 @@ def test_reference_runs_come_first_and_may_lack_weights(empty_reference):
     assert found.path.parent == empty_reference and not found.has_weights
     with pytest.raises(LookupError, match="stored without weights"):
         found.model()
-    assert find_run(config(), weights=True).path == run.path
+    assert find_run(config(), weights=True).path == run.path == Run.load(str(run.path)).path
     assert [r.path.parent for r in all_runs()] == [empty_reference]
 
 

@@ -74,12 +74,13 @@ class Run:
     provenance: dict = field(default_factory=dict)
 
     @classmethod
-    def load(cls, path: Path, dataset: str | None = None) -> "Run":
+    def load(cls, path: str | Path, dataset: str | None = None) -> "Run":
         """Reads a finished run; ``dataset`` names the file of one's own where that lies now.
 
         Raises:
             ValueError: it is none, or not of this version's semantics; one line names the file.
         """
+        path = Path(path)
         try:
             stored = json.loads((path / "run.json").read_text())
             elsewhere = {"dataset": dataset} if stored["config"].get("data_sha256") else {}
