@@ -357,7 +357,7 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
         if run.config.dataset == "mnist":
             assert best == len(test) - 1  # "both still rise"
             numbers = run.at(1e7), test[-1], theirs, train[-1]
-            row = [run.config.latent_dim, *(f"{number:.1f}" for number in numbers)]
+            row = [run.config.latent_dim, *(f"−{-number:.1f}" for number in numbers)]
             assert "* - " + " - ".join(map(str, row)) in report
             assert f"ith {row[0]} it ends {test[-1] - theirs:.1f} " in report
             continue
