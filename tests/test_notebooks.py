@@ -361,6 +361,33 @@ def test_a_forked_kernel_has_its_own_group_folder_and_environment_and_may_die(tm
         assert told == f"True {colour} {tmp_path / 'book'}\nTrue\n"
 
 
+@pytest.mark.parametrize(("failures", "is_executed"), [(0, True), (2, True), (3, False)])
+def test_a_kernel_whose_port_was_taken_is_started_again(tmp_path, failures, is_executed):
+    write(tmp_path / "a.ipynb", "print(6 * 7)")
+    script = f"""
+import papermill.execute
+from vae_book.notebooks import NotebookFailed, execute
+papermill_executes, starts = papermill.execute.execute_notebook, []
+def may_fail(*arguments, **options):
+    starts.append(1)
+    if len(starts) <= {failures}:
+        raise RuntimeError("Kernel died before replying to kernel_info")
+    return papermill_executes(*arguments, **options)
+papermill.execute.execute_notebook = may_fail
+try:
+    execute("a.ipynb", "out.ipynb", progress=False)
+except NotebookFailed as error:
+    print(len(starts), str(error).splitlines()[0])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done
+    told = "" if is_executed else f"3 {tmp_path / 'a.ipynb'}: Kernel died before replying to"
+    assert done.stdout.startswith(told) and bool(done.stdout) != is_executed
+    assert (tmp_path / "out.ipynb").exists() == is_executed
+
+
 # Interruption
 
 WAITS = """

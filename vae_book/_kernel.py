@@ -4,7 +4,7 @@ import contextlib
 import signal
 import time
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -19,6 +19,9 @@ QUIET = [
     "--log-level=CRITICAL",
     "--Application.logging_config={'loggers': {'tornado': {'level': 'CRITICAL'}}}",
 ]
+# Jupyter chooses a kernel's ports before it starts, and another process may be quicker to bind one:
+# such a kernel ends before the first cell, with this message, and the next has other ports.
+NOT_STARTED, STARTS = "Kernel died before replying", 3
 GRACE = 10.0  # seconds in which a cell may store a checkpoint before its kernel is killed
 _managers: weakref.WeakSet["ThisPythonKernelManager"] = weakref.WeakSet()
 
@@ -48,6 +51,18 @@ def fork_kernels() -> None:
     if can_fork():
         register()
         ThisPythonKernelManager.are_forked = True
+
+
+def until_started(execute: Callable[[], object]) -> None:
+    """Executes a notebook, anew if its kernel did not begin."""
+    for _ in range(STARTS - 1):
+        try:
+            execute()
+            return
+        except RuntimeError as error:
+            if NOT_STARTED not in str(error):
+                raise
+    execute()
 
 
 def stop(tasks: Collection[Future]) -> None:

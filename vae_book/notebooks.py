@@ -10,12 +10,13 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from vae_book._kernel import ThisPythonKernelManager, stop
+from vae_book._kernel import ThisPythonKernelManager, stop, until_started
 from vae_book._names import book_of, find_notebook, is_named, output_name
 from vae_book.declared import Parameter, check_types, declared_parameters
 from vae_book.params import (
@@ -215,18 +216,20 @@ def _run(notebook: Path, output: Path, values: dict[str, Any], progress: bool) -
     node = _inject(load_notebook_node(str(notebook)), values)
     _tell(node, notebook, values)
     nbformat.write(node, output)
+    start = partial(
+        execute_notebook,
+        node,
+        str(output),
+        kernel_name="python3",
+        language="python",
+        kernel_manager_class=ThisPythonKernelManager,
+        progress_bar=progress,
+        stderr_file=sys.stderr if progress else None,
+        # papermill's own `cwd` changes the directory of this process, for every thread of it
+        resources={"metadata": {"path": str(notebook.parent)}},
+    )
     try:
-        execute_notebook(
-            node,
-            str(output),
-            kernel_name="python3",
-            language="python",
-            kernel_manager_class=ThisPythonKernelManager,
-            progress_bar=progress,
-            stderr_file=sys.stderr if progress else None,
-            # papermill's own `cwd` changes the directory of this process, for every thread of it
-            resources={"metadata": {"path": str(notebook.parent)}},
-        )
+        until_started(start)
     except PapermillExecutionError as error:
         own = [not _is_injected(cell) for cell in node.cells]
         raise NotebookFailed(
