@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from vae_book import plots, readings
 from vae_book.plots import style
@@ -11,6 +12,7 @@ from vae_core.algorithms import ALGORITHMS
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 from vae_core.runs.interpolate import interpolate_log
+from vae_core.runs.sweep import configs_of
 from vae_core.runs.trainer import is_evaluated, settings_of
 
 
@@ -22,6 +24,23 @@ def test_a_size_of_its_own_goes_before_its_kind():
     assert readings.reading_of("mnist", "aevb", 20).step_size == 0.01
     assert readings.reading_of("mnist", "aevb", 5).step_size == 0.02
     assert readings.reading_of("digits", "aevb", 5) is None
+
+
+@pytest.mark.parametrize("name", ["paper", "gpu"])
+def test_the_sweeps_hold_every_experiment_of_figure_2_by_the_books_reading(name):
+    file = Path(__file__).parents[1] / f"book/params/{name}.yaml"
+    configs = configs_of(yaml.safe_load(file.read_text())["sweep"])
+    read = {readings.experiment_of(c)[:3] for c in configs if readings.is_of_reading(c)}
+    wanted = {
+        (dataset, dim, algorithm)
+        for dataset, dims in plots.paper.FIG2_LATENT_DIMS.items()
+        for dim in dims
+        for algorithm in ("aevb", "wake_sleep")
+    }
+    assert wanted <= read
+    if name == "gpu":
+        assert len(configs) == len(wanted) == 18
+        assert {(c.n_samples, c.device) for c in configs} == {(100_000_000, "cuda")}
 
 
 def test_a_seed_of_frey_face_is_a_split_too():

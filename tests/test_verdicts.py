@@ -12,9 +12,10 @@ from vae_book.plots import paper
 from vae_book.plots.curves import truths_of
 from vae_book.plots.marginal import end_of
 from vae_book.readings import config_of
-from vae_book.verdicts.figure2 import equal_pairs, figure2_runs, reading_pairs
+from vae_book.verdicts.contests import CONSIDERABLY, equal_pairs, reading_pairs
+from vae_book.verdicts.figure2 import figure2_runs
 from vae_book.verdicts.figure3 import figure3_runs
-from vae_book.verdicts.verdict import interval, lead_words, miss, outcome
+from vae_book.verdicts.verdict import interval, lead_words, miss, outcome, sizes
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 
@@ -73,20 +74,20 @@ def test_a_curve_without_a_run_counts_as_one_that_does_not_hold():
 
 def test_all_curves_of_a_data_set_are_judged_where_all_of_them_reach():
     runs = [*all_of_figure2()[1:], run_at(latent_dim=3, n_samples=3_000_000)]
-    for start in ("MNIST, AEVB", "MNIST, wake-sleep"):
+    for start in ("MNIST, AEVB:", "MNIST, wake-sleep:"):
         assert row_of(runs, start).samples == (3e6,)
-    assert row_of(runs, "Frey Face, AEVB").samples == (1e7,)
+    assert row_of(runs, "Frey Face, AEVB:").samples == (1e7,)
 
 
 def test_nothing_is_judged_beyond_the_printed_axis_of_frey_face():
     runs = [
         run_at(dataset="freyface", latent_dim=dim, n_samples=300_000_000) for dim in (2, 5, 10, 20)
     ]
-    assert row_of(runs, "Frey Face, AEVB").samples == (1e8,)
+    assert row_of(runs, "Frey Face, AEVB:").samples == (1e8,)
 
 
 def test_long_runs_are_judged_at_the_end_of_the_axis_and_the_others_are_missing():
-    start = "Frey Face after 10⁸ samples"
+    start = "Frey Face, AEVB after 10⁸ samples"
     assert row_of(all_of_figure2(), start).outcome == "no runs yet"
     long = [
         run_at(offset, dataset="freyface", latent_dim=dim, n_samples=100_000_000)
@@ -94,14 +95,16 @@ def test_long_runs_are_judged_at_the_end_of_the_axis_and_the_others_are_missing(
     ]
     runs = [*all_of_figure2(), *long]
     row = row_of(runs, start)
-    assert (row.held, row.samples) == ("1 of 2 curves (6 more without a run)", (1e8,))
+    assert (row.held, row.samples) == ("1 of 2 curves (2 more without a run)", (1e8,))
     assert row.difference == "50.0 nats off, 50.0 below on average"
-    assert row_of(runs, "Frey Face, AEVB").samples == (1e7,)  # where all of them reach
+    assert row_of(runs, "Frey Face, AEVB:").samples == (1e7,)  # where all of them reach
+    assert row_of(runs, "Frey Face, wake-sleep after 10⁸").outcome == "no runs yet"
 
 
 def test_misses_of_opposite_sign_do_not_cancel():
     assert miss([2.0, -1.0]) == "1.5 nats off, 0.5 above on average"
     assert miss([-1.25]) == "1.2 nats below"
+    assert sizes([2.0, -1.0]) == "1.5 nats off, at most 2.0"
 
 
 def test_signs_are_words():
@@ -177,8 +180,42 @@ def test_the_interval_of_a_lead_is_over_seeds_of_one_experiment():
 
 def test_seeds_are_paired_by_their_number():
     runs = contenders({0: 0.0, 1: 0.0, 2: 0.0})
-    pairs = equal_pairs(reversed(runs), "algorithm", ("aevb", "wake_sleep"))
-    assert [(a.config.seed, b.config.seed) for a, b in pairs] == [(0, 0), (1, 1), (2, 2)]
+    equal = equal_pairs(reversed(runs), "algorithm", ("aevb", "wake_sleep"))
+    for pairs in (equal, reading_pairs(reversed(runs))):
+        assert [(a.config.seed, b.config.seed) for a, b in pairs] == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_every_pair_with_equal_settings_is_a_case_and_no_other():
+    """With 20 latent variables the readings differ; two other choices are equal for both."""
+    runs = [run_at(), run_at(algorithm="wake_sleep")]
+    start = "MNIST: AEVB ends at a better bound than wake-sleep, with every"
+    assert row_of(runs, start).outcome == "no runs yet"
+    for step, offset in ((0.01, 0.0), (0.02, -90.0)):
+        settings = {"step_size": step, "adagrad_warmup": 0}
+        runs.append(run_at(offset, settings=settings))
+        runs.append(run_at(algorithm="wake_sleep", settings=settings))
+    row = row_of(runs, start)
+    assert (row.held, row.outcome) == ("1 of 2 pairs (4 more without a run)", "hardly")
+    assert row.fitted == "nothing"
+    faces = [
+        run_at(dataset="freyface", latent_dim=10, algorithm=name) for name in ("aevb", "wake_sleep")
+    ]
+    assert row_of(faces, start.replace("MNIST", "Frey Face")).fitted == "minibatches of 500"
+
+
+def test_faster_is_judged_by_the_share_of_samples_for_every_pair():
+    """AEVB on the paper's curve needs what it needs there; on wake-sleep's own curve, all."""
+    start = "MNIST: AEVB is considerably faster, by the book's reading"
+    row = row_of(contenders({0: 0.0, 1: 0.0}), start)
+    share = float(row.ours.removesuffix("%")) / 100
+    assert (row.held, row.ours) == ("2 of 2 pairs (4 more without a run)", row.paper)
+    assert share <= CONSIDERABLY
+    lead = contest(*reading_pairs(contenders({0: 0.0}))[0]).lead
+    slower = row_of(contenders({0: 0.0, 1: -lead}), start)
+    assert slower.held == "1 of 2 pairs (4 more without a run)"
+    assert slower.ours == f"{row.ours.removesuffix('%')}% to 100%"
+    never = row_of(contenders({0: -2 * lead}), start)
+    assert (never.outcome, never.ours) == ("not reproduced", "1 never get there")
 
 
 def steps(offsets, **experiment):
@@ -190,13 +227,14 @@ def steps(offsets, **experiment):
 
 
 def test_each_algorithm_takes_its_own_best_step():
-    start = "MNIST: AEVB ends better where each takes the step"
-    lead = row_of(contenders({0: 0.0}), "MNIST: AEVB ends better with every setting").ours
+    start = "MNIST: AEVB ends at a better bound than wake-sleep, each at the step"
+    equal = "MNIST: AEVB ends at a better bound than wake-sleep, with every setting"
+    lead = row_of(contenders({0: 0.0}), equal).ours
     runs = steps({0.01: 1.0, 0.02: 4.0, 0.1: -9.0}, latent_dim=10)
     other = dict(latent_dim=10, algorithm="wake_sleep")
     row = row_of([*runs, *steps({0.01: 4.0, 0.02: -3.0}, **other)], start)
     assert (row.held, row.ours, row.fitted) == (
-        "1 of 1 experiments (4 more without a run)",
+        "1 of 1 pairs (4 more without a run)",
         lead,
         "nothing",
     )
@@ -216,6 +254,9 @@ def test_superfluous_variables_are_judged_between_equal_settings():
     row = row_of([*readings, equal], start)
     assert (row.outcome, row.samples) == ("reproduced", (3e6,))
     assert row.fitted == "nothing"
+    other = {"step_size": 0.02, "adagrad_warmup": 0}
+    worse = [run_at(latent_dim=20, settings=other), run_at(-9.0, latent_dim=200, settings=other)]
+    assert row_of([*readings, equal, *worse], start).held == "1 of 2 pairs"
 
 
 def test_the_table_links_every_claim_to_a_page():
@@ -245,8 +286,8 @@ def all_of_figure3(offset=0.0):
     ("offset", "close", "ordered"),
     [
         (0.0, "6 of 6 curves", "12 of 12 pairs of curves"),
-        (1.4, "6 of 6 curves", "11 of 12 pairs of curves"),  # ahead of AEVB on train at 1,000
-        (-4.0, "4 of 6 curves", "10 of 12 pairs of curves"),  # behind both on test at 1,000
+        (1.4, "6 of 6 curves", "11 of 12 pairs of curves"),  # no tie with AEVB on train at 1,000
+        (-4.0, "4 of 6 curves", "9 of 12 pairs of curves"),  # and behind both on test at 1,000
     ],
 )
 def test_the_ends_of_figure_3(offset, close, ordered):
@@ -254,6 +295,17 @@ def test_the_ends_of_figure_3(offset, close, ordered):
     assert row_of(runs, "1,000 points: the end").held == close
     assert row_of(runs, "50,000 points: the end").held == close
     assert row_of(runs, "The order of the three").held == ordered
+
+
+def test_a_tie_is_no_order():
+    """The paper has Monte Carlo EM and AEVB 0.05 nats apart on the training images of 1,000."""
+    start = "The order of the three"
+    ends = [paper.fig3_curve(1_000, name, "train").at(6.0e7) for name in ("aevb", "mcem")]
+    gap = float(ends[0] - ends[1])
+    assert 0 < gap < 0.1
+    turned = gap + 0.05  # ahead by less than a tie's width
+    assert row_of(all_of_figure3(turned), start).held == "12 of 12 pairs of curves"
+    assert row_of(all_of_figure3(-0.3), start).held == "11 of 12 pairs of curves"
 
 
 def test_the_order_by_quadrature_is_that_of_the_models():
@@ -305,9 +357,10 @@ def test_appendix_d_is_judged_by_its_error_against_the_sandwich(low, high, expec
 
 
 def test_the_reports_numbers_are_those_of_the_stored_runs():
-    rows = [row for row in v.verdicts(vc.all_runs()) if row.passed]
+    rows_of_all = [row for row in v.verdicts(vc.all_runs()) if row.passed]
 
     def held(*starts):
+        rows = [row for row in rows_of_all if "10⁸" not in row.claim]
         passed = [ok for row in rows if row.claim.startswith(starts) for ok in row.passed]
         return sum(passed), len(passed)
 
@@ -323,7 +376,7 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
         for run in figure2_runs(vc.all_runs())
         if (run.config.dataset, run.config.algorithm) == ("freyface", "aevb")
     ]
-    for count, words in ((2.99e6, "the printed curves after three million"), (1e7, "after ten")):
+    for count, words in ((3e6, "the printed curves after three million"), (1e7, "after ten")):
         off = [100 * (run.at(count) / float(theirs.at(count)) - 1) for run, theirs in faces]
         assert len(off) == 12
         assert f"{-min(off):.1f}% below to {max(off):.1f}% above {words}" in report
@@ -338,7 +391,7 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
     sure = held("MNIST: AEVB's lead is more than chance")
     assert f"above zero in {sure[0]} of the {sure[1]} experiments on MNIST" in report
     digits = [run for run in figure2_runs(vc.all_runs()) if run.config.dataset == "mnist"]
-    leads = [contest(*pair).lead for pair in reading_pairs(digits).values()]
+    leads = [contest(*pair).lead for pair in reading_pairs(digits)]
     assert ("AEVB is ahead in every pair of runs" in report) == (min(leads) > 0)
     assert len(leads) == 15
     far = [run for run in figure2_runs(vc.all_runs()) if run.curve["samples"][-1] >= 1e8]

@@ -18,7 +18,7 @@ FORKED = "vae-fork"
 IMPORTED = (
     "torch torch._dynamo scipy.stats matplotlib.figure "
     "matplotlib.backends.backend_svg ipykernel.kernelapp "
-    "vae_core.runs.trainer vae_book.plots.marginal vae_book.explorer vae_book.verdicts.figure2"
+    "vae_core.runs.trainer vae_book.plots.marginal vae_book.explorer vae_book.verdicts.contests"
 ).split()
 
 

@@ -6,7 +6,7 @@ sample count, which the table names, and the paper's own curves are put to the s
 
 from collections.abc import Iterable
 
-from vae_book.verdicts import figure2, figure3
+from vae_book.verdicts import contests, figure2, figure3
 from vae_book.verdicts.figure2 import figure2_runs
 from vae_book.verdicts.verdict import OUTCOMES, Verdict, verdict_table
 from vae_core.runs import Run
@@ -23,8 +23,8 @@ def verdicts(runs: Iterable[Run]) -> list[Verdict]:
     """Every row of the front page's table, from all stored runs."""
     runs = list(runs)
     fig2 = figure2_runs(runs)
-    rows = figure2.judge_curves(fig2) + figure2.judge_contests(fig2, runs)
-    rows += figure2.judge_superfluous(runs) + figure2.judge_variance(fig2)
+    rows = figure2.judge_curves(fig2) + contests.judge_contests(fig2, runs)
+    rows += contests.judge_superfluous(runs) + figure2.judge_variance(fig2)
     rows += figure3.judge_ends(runs) + figure3.judge_scaling(runs) + figure3.judge_appendix_d(runs)
     return rows + [Verdict(subject, claim, page, None) for subject, claim, page in PICTURES]
 

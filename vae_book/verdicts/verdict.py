@@ -102,6 +102,12 @@ def miss(differences: Sequence[float], unit: str = "nats") -> str:
     return f"{nats(size)} {unit} off, {nats(abs(bias))} {side} on average"
 
 
+def sizes(differences: Sequence[float]) -> str:
+    """ "1.5 nats off, at most 4.3": of differences whose signs have no common meaning."""
+    off = np.abs(differences)
+    return f"{nats(float(off.mean()))} nats off, at most {nats(float(off.max()))}"
+
+
 def lead_words(leads: Sequence[float]) -> str:
     """Leads of the first over the second: "leads by 0.3 to 6.8 nats", never a bare sign."""
     if min(leads) > 0 or max(leads) < 0:
