@@ -15,16 +15,12 @@ from mean_face import CentredVAE
 
 import vae_core as vc
 from vae_book.plots import unit_square_latents
+from vae_book.plots.strangeness import nearest
 from vae_book.readings import config_of
 from vae_core.runs.trainer import Trainer
 
 N_SAMPLES, SEEDS = 1_000_000, (0, 1)
 MARKS = (500, 5_000, 50_000, 200_000, 500_000, N_SAMPLES)
-
-
-def nearest(images, frames) -> float:
-    """Mean over images (n, D) of the squared distance per pixel to the nearest frame (m, D)."""
-    return torch.cdist(images, frames).min(1).values.square().mean().item() / images.shape[1]
 
 
 @torch.no_grad()

@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 
 import torch
-from face_plane import nearest
 
 import vae_core as vc
 from vae_book.plots.images import fitted_gaussian
+from vae_book.plots.strangeness import nearest
 
 N_DRAWS = 400
 
