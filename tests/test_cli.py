@@ -92,7 +92,14 @@ def test_long_training_is_not_begun_unasked():
 
 @pytest.mark.parametrize(
     "seconds, words",
-    [(0.2, "a second"), (40, "40 seconds"), (61, "1 minute"), (5_000, "1 hour"), (2e5, "2 days")],
+    [
+        (0.2, "1 second"),
+        (89, "89 seconds"),
+        (150, "2 minutes"),
+        (5_374, "90 minutes"),
+        (6_840, "1.9 hours"),
+        (2e5, "55.6 hours"),
+    ],
 )
 def test_durations_in_words(seconds, words):
     from vae_book.words import in_words

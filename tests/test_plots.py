@@ -9,7 +9,6 @@ import torch
 
 from vae_book import claims, plots, published
 from vae_book.plots import curves, images, paper, style, tables
-from vae_book.plots.provenance import duration
 from vae_core.model import VAE
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
@@ -279,15 +278,6 @@ def test_the_command_of_a_figure_repeats_its_parameters_for_a_shell():
     command = plots.execute_command("figures/fig2", latent_dims=[2, 50], datasets=["mnist"])
     assert command.startswith("vae-core execute book/figures/fig2.ipynb ")
     assert command.endswith("""-p latent_dims '[2, 50]' -p datasets '["mnist"]'""")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "1 second"), (42, "42 seconds"), (62, "1 minute"), (150, "2 minutes"),
-     (6840, "1.9 hours")],
-)  # fmt: skip
-def test_a_time_in_words(seconds, words):
-    assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def end_table(runs, n_points: int = evaluations.N_POINTS) -> Table:
             power(row["samples"]),
             nats(row["paper"]),
             nats(row["ours"]),
-            nats(row["ours"] - row["paper"], signed=True),
+            nats(row["ours"] - row["paper"], signed=True, digits=2),
             nats(row["sd"], digits=2),
             nats(row["truth"], digits=2),
         ]

@@ -6,22 +6,13 @@ from html import escape
 from pathlib import Path
 
 from vae_book import published
-from vae_book.words import counted
+from vae_book.words import counted, in_words
 
 
 def execute_command(notebook: str, **parameters) -> str:
     """The command that executes `book/{notebook}.ipynb` with these parameters."""
     options = (f" -p {k} {shlex.quote(json.dumps(v))}" for k, v in parameters.items())
     return f"vae-core execute book/{notebook}.ipynb{''.join(options)}"
-
-
-def duration(seconds: float) -> str:
-    """ "48 seconds", "23 minutes", "1.9 hours"."""
-    if seconds < 59.5:
-        return counted(max(1, round(seconds)), "second")
-    if seconds < 99 * 60:
-        return counted(round(seconds / 60), "minute")
-    return f"{seconds / 3600:.1f} hours"
 
 
 class Provenance:
@@ -45,7 +36,7 @@ class Provenance:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{_link(run)}</td><td>{escape(_settings(run.config))}</td>"
-            f"<td>{duration(_seconds(run))}</td></tr>"
+            f"<td>{in_words(_seconds(run))}</td></tr>"
             for run in self.runs
         )
         facts = [("Made by", f"<code>{escape(self.command)}</code>")]
@@ -65,7 +56,7 @@ class Provenance:
             return f"Provenance: {n}"
         threads = {run.provenance.get("threads") for run in self.runs}
         each = " on one thread each" if threads == {1} else ""
-        return f"Provenance: {n}, {duration(self.seconds())} of training{each}"
+        return f"Provenance: {n}, {in_words(self.seconds())} of training{each}"
 
 
 def provenance(runs, command: str) -> Provenance:
