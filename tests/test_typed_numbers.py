@@ -1,0 +1,263 @@
+"""Numbers that stand typed in the prose of the book: each follows from a stored run or study."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vae_core as vc
+from vae_book.plots import estimator, paper
+from vae_book.plots.curves import truths_of
+from vae_book.plots.marginal import end_of
+from vae_book.plots.tables import compare
+from vae_book.readings import reading_of
+from vae_book.verdicts import figure2_runs, verdicts
+from vae_book.verdicts.figure3 import figure3_runs
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+RUNS = vc.all_runs()
+FIGURE_2, FIGURE_3 = figure2_runs(RUNS), figure3_runs(RUNS)
+
+
+def prose(page: str) -> str:
+    """A page's Markdown, each run of white space as one space."""
+    text = (BOOK / page).read_text()
+    if page.endswith(".ipynb"):
+        cells = json.loads(text)["cells"]
+        text = " ".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return " ".join(text.split())
+
+
+def off_of_figure_2(dataset: str, samples: float) -> tuple[np.ndarray, np.ndarray, list]:
+    """How far our curves are off the paper's, in nats and in percent, and the seeds behind each."""
+    rows = [row for row in compare(FIGURE_2, (samples,)) if row.dataset == dataset and row.n_seeds]
+    off = np.array([abs(row.difference) for row in rows])
+    return off, 100 * off / [abs(row.paper) for row in rows], rows
+
+
+def above(run, split: str, samples: float) -> float:
+    """A curve of Figure 3 less the paper's, in nats."""
+    theirs = float(paper.fig3_of(run, split).at(samples))
+    return run.at(samples, f"{split}_log_marginal") - theirs
+
+
+def test_the_report_tells_the_largest_and_the_mean_deviation():
+    report = prose("reproducibility/report.md")
+    digits, _, of_digits = off_of_figure_2("mnist", 1e7)
+    faces, share, of_faces = off_of_figure_2("freyface", 1e7)
+    assert len(digits) == 10 and len(faces) == 8
+    told = "Those on MNIST are {:.1f} nats off on average and {:.1f} at most; those on Frey Face "
+    told += "{:.1f} and {:.1f} nats, or {:.1f}% and {:.1f}%."
+    numbers = [f(values) for values in (digits, faces, share) for f in (np.mean, np.max)]
+    assert told.format(*numbers) in report
+    digits, _, far_digits = off_of_figure_2("mnist", 1e8)
+    faces, _, far_faces = off_of_figure_2("freyface", 1e8)
+    assert (len(digits), len(faces)) == (2, 5)
+    told = "the two on MNIST are {:.1f} nats off on average and {:.1f} at most, the five on Frey "
+    told += "Face {:.1f} and {:.1f}."
+    assert told.format(*(f(off) for off in (digits, faces) for f in (np.mean, np.max))) in report
+    ends = [
+        abs(ours - theirs)
+        for run in FIGURE_3.values()
+        for _, theirs, ours in (end_of(run, split) for split in ("train", "test"))
+    ]
+    assert len(ends) == 12
+    told = f"{np.mean(ends):.1f} nats off on average and {max(ends):.1f} at most, and"
+    (order,) = [row for row in verdicts(RUNS) if row.claim.startswith("The order of the three")]
+    told += f" {sum(order.passed)} of their {len(order.passed)} pairs end in the paper's order"
+    assert told in report
+    for row in [*of_digits, *of_faces, *far_digits, *far_faces]:  # "One run stands behind each"
+        is_mean = (row.dataset, row.algorithm, row.samples) == ("freyface", "aevb", 1e7)
+        assert row.n_seeds == (3 if is_mean else 1)
+
+
+def test_the_report_tells_how_long_the_runs_and_the_papers_curves_are():
+    report = prose("reproducibility/report.md")
+    ends = {}
+    for run in FIGURE_2:
+        config = run.config
+        key = config.dataset, config.algorithm, config.latent_dim
+        ends[key] = max(run.curve["samples"][-1], ends.get(key, 0))
+    far = {key for key, end in ends.items() if end == 1e8}
+    sizes = paper.FIG2_LATENT_DIMS["freyface"]
+    assert set(ends.values()) == {1e7, 1e8}  # "Nothing longer was attempted"
+    assert far == {
+        ("mnist", "aevb", 20),
+        ("mnist", "aevb", 200),
+        ("freyface", "wake_sleep", 20),
+    } | {("freyface", "aevb", size) for size in sizes}
+    last = {
+        (dataset, algorithm, size): paper.fig2_curve(dataset, size, algorithm, "test").samples[-1]
+        for dataset, algorithm, size in ends
+    }
+    longest = [
+        max(n for k, n in last.items() if k[0] == name) / 1e6 for name in ("mnist", "freyface")
+    ]
+    assert "to {:.0f} million and to {:.0f} million".format(*longest) in report
+    lengths = {(n, round(run.curve["samples"][-1])) for (n, _), run in FIGURE_3.items()}
+    assert lengths == {(1_000, 60_000_000), (50_000, 68_250_000)}
+    assert "all six curves each, to 60 and 68.25 million samples" in report
+
+
+def test_the_report_tells_where_two_sizes_of_mnist_part_and_with_which_steps():
+    report = prose("reproducibility/report.md")
+    readings = {size: reading_of("mnist", "aevb", size) for size in (20, 200)}
+    choices = {size: (r.step_size, r.adagrad_warmup) for size, r in readings.items()}
+    assert choices == {20: (0.01, 0), 200: (0.02, 100)}
+    assert "0.01 from the start with 20 latent variables and 0.02 after 100" in report
+    (most,) = [row.difference for row in off_of_figure_2("mnist", 1e8)[2] if row.latent_dim == 200]
+    assert f"it ends {most:.1f} above, {most - 1.5:.1f} farther than we ask for" in report
+
+
+def test_the_report_tells_when_wake_sleep_leaves_the_mean_face():
+    left, kept = {}, {}
+    for run in RUNS:
+        config = run.config
+        if (config.dataset, config.algorithm) == ("freyface", "wake_sleep"):
+            samples, bound = run.curve["samples"], run.curve["test_bound"]
+            gone = (samples > 1e6) & (abs(bound - run.at(1e6)) > 10)
+            key = config.prior_sd, config.step_size
+            (left if gone.any() else kept).setdefault(key, []).append(
+                samples[gone][0] if gone.any() else samples[-1]
+            )
+    assert left.keys() == {(1.0, 0.02), (1.0, 0.01)}
+    assert min(left[1.0, 0.02]) > 8e6 and max(left[1.0, 0.01]) < 2e6
+    assert max(kept[None, 0.02]) == 1e8 and max(kept[None, 0.01]) == 1e6
+    report = prose("reproducibility/report.md")
+    assert "eight million samples or, with half the step, two, which the paper's do not" in report
+    assert "with half of it and no prior none was trained beyond a million samples" in report
+
+
+@pytest.mark.parametrize(
+    "page", ["reproducibility/report.md", "figures/fig3_marginal_likelihood.ipynb"]
+)
+def test_the_curves_of_figure_3_are_where_the_text_says_early_on_and_at_the_end(page):
+    text = prose(page)
+    small, large = FIGURE_3[1_000, "aevb"], FIGURE_3[50_000, "aevb"]
+    early = {f"{above(run, 'test', 3e6):.1f}" for run in (small, large)}
+    assert early == {"1.6"} and re.search(r"is (already )?1\.6 nats above", text)
+    slow = FIGURE_3[1_000, "wake_sleep"]
+    told = [f"{-above(slow, split, 3e6):.1f}" for split in ("train", "test")]
+    assert told == ["4.0", "1.6"]
+    assert "wake-sleep with 1,000" in text and "4.0 nats below on training images and 1.6" in text
+    later = [f"{above(run, 'test', 6e6):.1f}" for run in (small, large)]
+    assert "{} and {} nats".format(*later) in text
+    ends = {key: end_of(run, "test")[2] - end_of(run, "test")[1] for key, run in FIGURE_3.items()}
+    assert f"{ends[50_000, 'aevb']:.1f} nats" in text
+    assert max(ends.values()) == ends[50_000, "aevb"]
+
+
+def test_aevb_and_monte_carlo_em_on_1000_images_are_told_as_a_tie_that_is_drawn_apart():
+    runs = [FIGURE_3[1_000, algorithm] for algorithm in ("aevb", "mcem")]
+    apart = end_of(runs[0], "train")[2] - end_of(runs[1], "train")[2]
+    truths = [truths_of(run)["train"] for run in runs]
+    assert abs(truths[0] - truths[1]) < 0.05
+    for page in ("reproducibility/report.md", "figures/fig3_marginal_likelihood.ipynb"):
+        assert f"end {apart:.1f} nats apart" in prose(page)
+    for n_train in (1_000, 50_000):
+        ends = [end_of(FIGURE_3[n_train, "mcem"], split) for split in ("train", "test")]
+        assert all(abs(ours - theirs) < 1.5 for _, theirs, ours in ends)
+
+
+def test_figure_3s_page_tells_how_near_aevbs_training_curves_are():
+    text = prose("figures/fig3_marginal_likelihood.ipynb")
+    runs = [FIGURE_3[n, "aevb"] for n in (1_000, 50_000)]
+    early = max(abs(above(run, "train", 3e6)) for run in runs)
+    assert f"within {early:.1f} nats of it on training images" in text
+    ends = [end_of(run, "test")[2] - end_of(run, "test")[1] for run in runs]
+    assert "where they are {:.1f} and {:.1f} nats off".format(*ends) in text
+    _, theirs, ours = end_of(runs[1], "train")
+    assert abs(ours - theirs) < 1.5 and "whose training curve ends within 1.5 nats" in text
+    above_all = [
+        above(FIGURE_3[n, name], split, 6e7) > 0
+        for n in (1_000, 50_000)
+        for name in ("aevb", "wake_sleep")
+        for split in ("train", "test")
+    ]
+    assert sum(above_all) == 7  # the report's "all but one end above"
+
+
+def test_what_persisting_chains_lose_by_six_million_samples_is_told():
+    study = estimator.load(BOOK / "studies/persisting_chains.json")
+    lost, shift = {}, {}
+    for run, rows in study:
+        for row in rows:
+            if 5.9e6 < row["samples"] < 6.1e6:
+                key = run.config.n_train, run.config.algorithm, row["split"]
+                lost[key] = [-error for error in estimator.persisting(row)]
+                kept = estimator.errors(row)["begun now, resampled"]
+                shift[key] = [error - kept for error in estimator.persisting(row)]
+    monte_carlo, large = lost[1_000, "mcem", "test"], lost[50_000, "aevb", "test"]
+    assert 1.5 < min(monte_carlo) and max(monte_carlo) < 3.5  # "two to three nats"
+    assert round(max(large)) == round(max(lost[1_000, "aevb", "test"])) == 1  # "up to one"
+    for key in ((1_000, "mcem", "train"), (50_000, "aevb", "train")):
+        assert max(map(abs, lost[key])) < 0.25
+    assert "next to nothing on the training images, 0.2 nats at most" in prose(
+        "reproducibility/estimator.ipynb"
+    )
+    for n_train in (1_000, 50_000):  # "nearer by no more than a nat"
+        assert round(min(shift[n_train, "aevb", "test"]), 1) >= -1.0
+    assert max(map(abs, shift[1_000, "aevb", "test"])) < 0.5  # "where it is, to half a nat"
+    runs = {(run.config.n_train, run.config.algorithm): run for run, _ in study}
+
+    def landings(n_train, algorithm, split):
+        start = above(runs[n_train, algorithm], split, 6e6)
+        return start, [start + moved for moved in shift[n_train, algorithm, split]]
+
+    for key in ((1_000, "aevb", "train"), (50_000, "aevb", "test")):  # "in all eight readings"
+        start, ends = landings(*key)
+        assert len(ends) == 8 and max(map(abs, ends)) < abs(start)
+    start, ends = landings(1_000, "mcem", "test")
+    assert 0 < start < 1 and max(ends) < 0  # "to the other side"
+    start, ends = landings(1_000, "mcem", "train")
+    assert 0 < start < 1 and min(ends) > start  # "farther away"
+
+
+def test_the_paper_s_figure_3_begins_about_a_nat_below_784_ln_2():
+    starts = [
+        curve.bound[0] + 784 * np.log(2)
+        for n_train in (1_000, 50_000)
+        for algorithm in ("aevb", "wake_sleep", "mcem")
+        for split in ("train", "test")
+        if (curve := paper.fig3_curve(n_train, algorithm, split)).bound[0] < -500
+    ]
+    assert len(starts) == 8
+    assert -1.25 < min(starts) and max(starts) < -0.75
+    assert "begin about a nat below it" in prose("method/aevb.md")
+
+
+def test_the_ends_of_the_papers_curves_are_told_beside_their_file():
+    text = prose("paper/README.md")
+    last = {
+        (dataset, algorithm, size): paper.fig2_curve(dataset, size, algorithm, "test").samples[-1]
+        for dataset, sizes in paper.FIG2_LATENT_DIMS.items()
+        for size in sizes
+        for algorithm in ("aevb", "wake_sleep")
+    }
+    assert {f"{last['freyface', 'aevb', size]:.0e}" for size in (2, 5, 10)} == {"5e+08"}
+    assert f"{last['freyface', 'aevb', 20] / 1e8:.1f}e8" == "2.6e8"
+    assert {f"{last['freyface', 'wake_sleep', size] / 1e8:.1f}" for size in (2, 5, 10, 20)} == {
+        "1.0"
+    }
+    digits = [n / 1e8 for (dataset, *_), n in last.items() if dataset == "mnist"]
+    assert f"between {min(digits):.1f}e8, the edge of the print, and {max(digits):.1f}e8" in text
+
+
+def test_aevb_on_mnist_has_three_choices_over_its_five_sizes():
+    readings = [reading_of("mnist", "aevb", size) for size in paper.FIG2_LATENT_DIMS["mnist"]]
+    assert len({(r.step_size, r.adagrad_warmup) for r in readings}) == 3
+    assert "AEVB on MNIST has three, over its five sizes" in prose("figures/fig2_lower_bound.ipynb")
+
+
+@pytest.mark.data("mnist")
+def test_the_pixels_of_mnist_that_never_change_are_counted():
+    x = vc.load_dataset("mnist").train
+    assert len(x) == 50_000
+    share = (x > 0).float().mean(0)
+    black, rare = int((share == 0).sum()), int(((share > 0) & (share < 0.01)).sum())
+    told = (
+        f"Of MNIST's 784 pixels {black} are black in all of the 50,000 training images, and {rare}"
+    )
+    assert told in prose("method/models.ipynb")
