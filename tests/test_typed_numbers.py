@@ -96,6 +96,12 @@ def test_the_report_tells_how_long_the_runs_and_the_papers_curves_are():
         max(n for k, n in last.items() if k[0] == name) / 1e6 for name in ("mnist", "freyface")
     ]
     assert "to {:.0f} million and to {:.0f} million".format(*longest) in report
+    assert len(FIGURE_2) == 3 * len(ends) == 3 * 18
+    for run in FIGURE_2:  # "one to ten million samples or more and two to three million"
+        config = run.config
+        is_long = config.seed == 0 or (config.dataset, config.algorithm) == ("freyface", "aevb")
+        assert run.curve["samples"][-1] >= (1e7 if is_long else 3e6)
+        assert config.dataset == "mnist" or config.split_seed == config.seed
     lengths = {(n, round(run.curve["samples"][-1])) for (n, _), run in FIGURE_3.items()}
     assert lengths == {(1_000, 60_000_000), (50_000, 68_250_000)}
     assert "all six curves each, to 60 and 68.25 million samples" in report
