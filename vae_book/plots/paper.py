@@ -90,19 +90,25 @@ def fig3_of(run, split: str = "test") -> PaperCurve | None:
 
 
 def mean_abs_difference(
-    run, split: str = "test", *, column: str | None = None, until: float = np.inf
+    run,
+    split: str = "test",
+    *,
+    column: str | None = None,
+    until: float = np.inf,
+    beyond_axes: bool = False,
 ) -> float:
     """Mean absolute difference in nats over what the run covers of the paper's printed curve.
 
     The mean is over 100 positions evenly spaced in log samples, up to ``until``; nan where they do
-    not overlap.
+    not overlap. With ``beyond_axes`` also where the drawing goes on outside the printed axes.
     """
     curve = fig2_of(run, split)
     if curve is None:
         return float("nan")
     samples, ours = run.curve["samples"], run.curve[column or f"{split}_bound"]
-    first = max(curve.samples[curve.in_axes][0], samples[np.asarray(samples) > 0][0])
-    last = min(curve.samples[curve.in_axes][-1], samples[-1], until)
+    drawn = curve.samples[curve.in_axes | beyond_axes]
+    first = max(drawn[0], samples[np.asarray(samples) > 0][0])
+    last = min(drawn[-1], samples[-1], until)
     if last <= first:
         return float("nan")
     at = np.geomspace(first, last, 100)

@@ -160,8 +160,9 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
 
     One row a choice that `runs` made, one column a number of latent variables: the mean distance
     to the paper's test curve over the first `until` samples, of the lowest seed, the nearest in
-    bold. Sizes whose printed curve begins later are left out. The last column is the mean where
-    all sizes were tried; the last row takes each size's nearest. None where no run is that long.
+    bold. A size whose curve enters the printed axes only later is judged where the drawing goes on
+    outside them, and marked with a star. The last column is the mean where all sizes were tried;
+    the last row takes each size's nearest. None where no run is that long.
     """
     runs = [run for run in runs if run.curve["samples"][-1] >= until]
     mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
@@ -170,7 +171,9 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
     distances: dict[tuple, dict[int, float]] = {}
     for run in mine:  # a lower seed overwrites a higher one, and a longer run a shorter one
         of_choice = distances.setdefault(choice_of(run.config), {})
-        of_choice[run.config.latent_dim] = paper.mean_abs_difference(run, until=until)
+        off_axes = _starts_outside(paper.fig2_of(run), until)
+        distance = paper.mean_abs_difference(run, until=until, beyond_axes=off_axes)
+        of_choice[run.config.latent_dim] = distance
     if not distances:
         return None
     nearest = {
@@ -192,8 +195,15 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
     name = f"{name_of(algorithm)} on {dataset_spec(dataset).title}"
     title = f"{name}: distance by choice, in nats"
     header = [f"{name}: step", "accumulating minibatches", "prior's sd"]
-    header += [f"<i>N</i><sub>z</sub> = {size}" for size in sizes]
+    drawn = {size: paper.fig2_curve(dataset, size, algorithm, "test") for size in sizes}
+    stars = {size: " *" * _starts_outside(curve, until) for size, curve in drawn.items()}
+    header += [f"<i>N</i><sub>z</sub> = {size}{stars[size]}" for size in sizes]
     return Table([*header, "all sizes"], rows, title, n_text_columns=3)
+
+
+def _starts_outside(curve: paper.PaperCurve, until: float) -> bool:
+    """Whether a curve has not entered the printed axes after so many samples."""
+    return bool(curve.samples[curve.in_axes][0] >= until)
 
 
 def seeds_table(
@@ -213,7 +223,7 @@ def seeds_table(
     rows = []
     for (choice, size), group in groups.items():
         if len(group) > 1:
-            cells = [_mean_and_sd([_above_the_paper(r, n) for r in group]) for n in counts]
+            cells = [mean_and_sd([above_the_paper(r, n) for r in group]) for n in counts]
             rows.append([*choice_words(choice), str(size), str(len(group)), *cells])
     if not rows:
         return None
@@ -223,11 +233,13 @@ def seeds_table(
     return Table([*header, "seeds", *map(power, counts)], rows, title, n_text_columns=4)
 
 
-def _above_the_paper(run, samples: float) -> float:
+def above_the_paper(run, samples: float) -> float:
+    """A run's test bound less the paper's at a sample count, in nats."""
     return run.at(samples) - float(paper.fig2_of(run).at(samples))
 
 
-def _mean_and_sd(values: list[float]) -> str:
+def mean_and_sd(values: Sequence[float]) -> str:
+    """ "+1.5 ± 0.4": mean and standard deviation of what is known; of one value, that alone."""
     known = [value for value in values if np.isfinite(value)]
     if len(known) < 2:
         return nats(known[0], signed=True) if known else nats(np.nan)
