@@ -70,7 +70,7 @@ def test_the_rules_choice_stands_beside_the_reading_and_the_paper():
     theirs = float(paper.fig2_curve("mnist", 20, "wake_sleep", "test").at(1e6))
     (row,) = choices.rule_table(study, runs).rows
     early = [f"{MINUS}178.1", f"{MINUS}195.9", "diverges"]
-    assert words(row)[:8] == ["MNIST", "20", "Wake-sleep", *early, "0.01", "0.02 after 100"]
+    assert words(row)[:8] == ["MNIST", "20", "Wake-sleep", *early, "0.01", "0.02\xa0after\xa0100"]
     assert words(row)[8:] == [tables.nats(theirs - 9), "–", tables.nats(theirs)]
 
 

@@ -104,7 +104,7 @@ def twins_table(runs: Iterable[Run]) -> Table | None:
     header = ["Data", NZ, "Algorithm", *CHOICE, "seed", "samples"]
     header += ["bfloat16 less float32", "sd over seeds"]
     title = "The test bound with products in bfloat16 and in float32, in nats"
-    return Table(header, rows, title, n_text_columns=8) if rows else None
+    return Table(header, rows, title, 8, "tight") if rows else None
 
 
 def rule_table(study: Mapping[str, Any], runs: Iterable[Run], at: float = 1e6) -> Table:
@@ -122,14 +122,14 @@ def rule_table(study: Mapping[str, Any], runs: Iterable[Run], at: float = 1e6) -
         early = [nats(b) if abs(b) < 1e5 else "diverges" for b in row["train_bound"].values()]
         picks = [f"<strong>{row['chosen']:g}</strong>", f"{reading.step_size:g}"]
         if reading.adagrad_warmup:
-            picks[1] += f" after {reading.adagrad_warmup}"
+            picks[1] += f"\N{NO-BREAK SPACE}after\N{NO-BREAK SPACE}{reading.adagrad_warmup}"
         bounds = [_stored_bound(config, runs, at) for config in (rule, reading)]
         bounds.append(_printed(*experiment, at))
         rows.append([*_labels(*experiment), *early, *picks, *map(nats, bounds)])
     header = ["Data", NZ, "Algorithm", *(f"step {step}" for step in row["train_bound"])]
     header += ["the rule", "this book", f"bound at {power(at)}: the rule", "this book", "the paper"]
     title = f"Training bound after {study['n_samples']:,} samples, in nats"
-    return Table(header, rows, title, n_text_columns=3)
+    return Table(header, rows, title, 3, "tight")
 
 
 def _stored_bound(config: RunConfig, runs: Sequence[Run], samples: float) -> float:
@@ -182,7 +182,7 @@ def trial_tables(runs: Iterable[Run], counts: Sequence[float] = COUNTS) -> list[
         header = [f"{name}: {CHOICE[0]}", *CHOICE[1:], "products", "seeds", *map(power, counts)]
         header += ["ends at", "there"]
         title = f"{name}: the test bound less the paper's by choice, in nats"
-        tables.append(Table(header, rows, title, n_text_columns=4))
+        tables.append(Table(header, rows, title, 4, "tight"))
     return tables
 
 
