@@ -24,7 +24,7 @@ from vae_core.runs.trainer import Trainer, is_evaluated
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
 IN_ONE_GRAPH = [name for name, module in ALGORITHMS.items() if module.in_one_graph]
-STEPS, STEPS_ON_GPU = 107, 307  # no multiples of ten
+STEPS = 307  # no multiple of ten
 CASES = {
     **{name: {"algorithm": name} for name in IN_ONE_GRAPH},
     "warm-up": {"adagrad_warmup": 55},
@@ -174,7 +174,7 @@ def test_models_of_ones_own_and_chunked_algorithms_take_one_step_after_another(d
 
 
 def on_gpu(digits, **fields):
-    return Trainer(config(device="cuda", n_samples=100 * STEPS_ON_GPU, **fields), digits)
+    return Trainer(config(device="cuda", n_samples=100 * STEPS, **fields), digits)
 
 
 @needs_gpu
