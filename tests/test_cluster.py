@@ -20,7 +20,8 @@ import vae_core.runs.cluster as cluster
 import vae_core.runs.store as store
 from vae_book.cli import cli
 from vae_core import RunConfig, get_or_run
-from vae_core.runs.sweep import configs_of, shard
+from vae_core.runs.checkpoint import load_checkpoint, save_checkpoint
+from vae_core.runs.sweep import configs_of, shard, sweep
 
 EXAMPLES = Path(__file__).parents[1] / "book/examples"
 SWEEP = """sweep:
@@ -54,14 +55,15 @@ def begun(cache):
 
 
 class Worker:
-    """A Dask worker in its own process, with a store of its own."""
+    """A Dask worker in its own process, with a store of its own or one that it is given."""
 
-    def __init__(self, address, folder, reference):
-        self.cache = folder / "cache"
+    def __init__(self, address, folder, reference, cache=None, first=""):
+        self.cache = cache or folder / "cache"
         own = {"VAE_CORE_CACHE": str(self.cache), "VAE_CORE_REFERENCE": str(reference)}
         command = "distributed.cli.dask_worker --nthreads 1 --no-nanny --no-dashboard"
+        options = ["--local-directory", folder, *(["--preload", first] if first else [])]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *command.split(), "--local-directory", folder, address],
+            [sys.executable, "-m", *command.split(), *options, address],
             env=os.environ | own,
             stderr=subprocess.DEVNULL,
         )
@@ -135,6 +137,65 @@ def test_a_killed_worker_costs_a_sweep_nothing_but_its_own_run(
     monkeypatch.setenv("VAE_CORE_CACHE", str(tmp_path / "here"))
     here = get_or_run(again, progress=False)
     assert (here.path / "model.safetensors").read_bytes() == from_worker
+
+
+OFTEN = "import vae_core.runs.trainer as training; training.CHECKPOINT_SECONDS = 0.0"
+MARK = 10**6  # seconds, which are counted over all sittings of a run
+
+
+def stop_in_the_middle(worker, configs):
+    """SIGSTOP while a run is under way and has a checkpoint; which run, and the checkpoint."""
+    checkpoints = worker.cache / "checkpoints"
+    while True:
+        wait_until(lambda: [*checkpoints.glob("*[0-9].safetensors")])
+        worker.signal(signal.SIGSTOP)
+        for config in configs:
+            path = checkpoints / f"{config.trajectory_key}.{config.n_samples}.safetensors"
+            if path.exists() and config.key not in finished(worker.cache):
+                return config, path
+        worker.signal(signal.SIGCONT)
+
+
+def test_where_workers_share_a_store_one_goes_on_from_the_checkpoint_of_another(
+    scheduler, file, configs, own_store, empty_reference, tmp_path, monkeypatch
+):
+    workers = [Worker(scheduler, tmp_path / "a", empty_reference, own_store, first=OFTEN)]
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            sweeping = pool.submit(invoke, "sweep", file, "--dask", scheduler)
+            config, path = stop_in_the_middle(workers[0], configs)
+            stopped = store.Trainer(config, store.load_data(config))
+            load_checkpoint(path, stopped)
+            stopped.seconds += MARK
+            save_checkpoint(path, stopped)
+            workers.append(Worker(scheduler, tmp_path / "b", empty_reference, own_store))
+            workers[0].signal(signal.SIGKILL)
+            result = sweeping.result()
+    finally:
+        for worker in workers:
+            worker.process.kill()
+            worker.process.wait()
+    assert result.exit_code == 0, result.output
+    assert 0 < stopped.samples < config.n_samples
+    assert finished(own_store) == {one.key for one in configs}
+    # the mark came along, so the run was not begun anew
+    marked = {one.key for one in configs if get_or_run(one).provenance["wall_seconds"] >= MARK}
+    assert marked == {config.key}
+    # and ends where an uninterrupted run ends
+    weights = (own_store / "runs" / config.key / "model.safetensors").read_bytes()
+    monkeypatch.setenv("VAE_CORE_CACHE", str(tmp_path / "here"))
+    here = get_or_run(config, progress=False)
+    assert (here.path / "model.safetensors").read_bytes() == weights
+
+
+def test_a_run_comes_back_from_a_process_of_loky(configs, own_store, empty_reference, tmp_path):
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    there = tmp_path / "there"
+    with ProcessPoolExecutor(1, env={"VAE_CORE_CACHE": str(there)}) as executor:
+        (run,) = sweep(configs[:1], executor=executor)
+    assert run.path == own_store / "runs" / configs[0].key
+    assert finished(there) == finished(own_store) == {configs[0].key}
 
 
 def test_a_worker_with_several_threads_is_refused():
