@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_notebook
 
 from vae_book.cli import cli
+from vae_book.params import ParameterError, parse_yaml
+from vae_book.settings import read_settings
 
 TINY = ["--dataset", "digits", "--latent-dim", "2", "--hidden", "8", "--n-samples", "3_000"]
 
@@ -353,3 +355,25 @@ def test_data_status_and_fetch(tmp_path):
     ]
     assert call("data", "fetch", "digits").startswith("0 files verified")
     assert "did you mean 'mnist'?" in call("data", "fetch", "minst", status=2)
+
+
+def test_numbers_are_decimal_however_they_are_padded():
+    """Job arrays pad their numbers; YAML 1.1 would read 012 as 10 and 1:30 as 90."""
+    assert [parse_yaml(text, "") for text in ("012", "008", "+7", "1_000")] == [12, 8, 7, 1000]
+    assert [parse_yaml(text, "") for text in ("1:30", "0x10")] == ["1:30", "0x10"]
+    assert [parse_yaml(text, "") for text in ("0.5", ".5", "1.5e-3")] == [0.5, 0.5, 1.5e-3]
+    assert read_settings(["dataset=digits", "seed=012"]).seed == 12
+
+
+@pytest.mark.parametrize("pair", ["latent_dim=", "latent_dim= "])
+def test_an_empty_value_is_no_default(pair):
+    """What a shell makes of a variable that is not set."""
+    with pytest.raises(ParameterError, match="latent_dim: the value is empty; write none"):
+        read_settings(["dataset=digits", pair])
+
+
+def test_a_reader_that_leaves_the_pipe_is_no_error():
+    command = [sys.executable, "-m", "vae_book.cli", "run", "--list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -8,6 +8,7 @@ import struct
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -413,7 +414,7 @@ def test_an_array_of_ones_own_is_read_as_it_is(tmp_path):
         train_labels=np.arange(9),
         image_shape=np.array([3, 4]),
     )
-    ds = load_dataset(name)
+    ds = load_dataset(Path(name))
     assert ds.name == "my_bars" and ds.image_shape == (3, 4) and ds.levels == 1
     assert ds.data_dim == ds.train.shape[1] == 12
     assert np.array_equal(ds.train.numpy(), bars(9)) and np.array_equal(ds.test, bars(4, 1))

@@ -10,7 +10,7 @@ from test_verdicts import all_of_figure2, all_of_figure3, run_at, with_metrics
 
 import vae_core as vc
 from vae_book.plots import Note, Table, marginal
-from vae_book.verdicts import contests, evidence, figure2, figure2_runs
+from vae_book.verdicts import contests, evidence, figure2_runs
 from vae_book.verdicts.findings import findings
 from vae_book.verdicts.verdict import Verdict
 from vae_core.model import gaussian_log_prob

@@ -42,8 +42,8 @@ def _status_of(error: Exception) -> int | None:
     """Exit status for an error that is the user's or the machine's; None for one of ours."""
     from vae_core.data.files import DataNotFound
 
-    if isinstance(error, click.exceptions.Exit):
-        return None
+    if isinstance(error, click.exceptions.Exit | BrokenPipeError):
+        return None  # of a pipe whose reader has gone click makes a quiet end
     if isinstance(error, ValueError | DataNotFound):
         return BAD_INPUT
     if isinstance(error, LookupError) and not isinstance(error, KeyError | IndexError):

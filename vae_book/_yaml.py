@@ -1,6 +1,7 @@
 """YAML as the book reads it: a safe subset in which nothing is surprising.
 
 Numbers such as `1e-3` and `1e7`, which YAML 1.1 reads as text, are numbers, and `none` is no value.
+Numbers are decimal, as in YAML 1.2: `012` is twelve and `1:30` is text, not 10 and 90.
 A name that is given twice, a value that contains itself and a text that is too large, too deep or
 grows too large by its aliases are refused.
 """
@@ -41,11 +42,34 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
         return node
 
+    def construct_decimal(self, node: yaml.ScalarNode) -> int:
+        try:
+            return int(node.value.replace("_", ""))
+        except ValueError:
+            raise _error(node, f"{node.value!r} is no whole number") from None
+
     def construct_exponential(self, node: yaml.ScalarNode) -> int | float:
         number = float(node.value)
         return int(number) if "e-" not in node.value.lower() and number.is_integer() else number
 
 
+NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}  # with octals, sexagesimals
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rules if tag not in NUMBERS]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9][0-9_]*$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?$"
+        r"|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+    ),
+    list("-+0123456789."),
+)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_decimal)
 # a mantissa without a point, or an exponent without a sign: text to PyYAML, a number to all else
 _Loader.add_implicit_resolver(
     "!exponential", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,2}$"), list("-+0123456789")

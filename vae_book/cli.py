@@ -155,7 +155,11 @@ def sweep(
 @cli.command()
 @click.argument("keys", nargs=-1)
 @click.option(
-    "--fraction", default=0.01, show_default=True, help="How much of each run is trained again."
+    "--fraction",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.01,
+    show_default=True,
+    help="How much of each run is trained again.",
 )
 @click.option("--quick", is_flag=True, help="Only the first rows, and the weights.")
 @click.option(

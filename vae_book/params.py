@@ -71,6 +71,8 @@ def parse_pair(pair: str) -> tuple[str, str]:
     name, equals, value = pair.partition("=")
     if not (equals and name.strip().isidentifier()):
         raise ParameterError(f"-p {pair}: write -p NAME VALUE or -p NAME=VALUE")
+    if not value.strip():
+        raise ParameterError(f"-p {name.strip()}: the value is empty; write none for the default")
     return name.strip(), value
 
 

@@ -7,6 +7,7 @@ pixels are divided by `levels` when they are used.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,7 +99,7 @@ class Dataset:
 
 
 def load_dataset(
-    name: str,
+    name: str | os.PathLike[str],
     *,
     n_train: int | None = None,
     n_test: int | None = None,

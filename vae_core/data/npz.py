@@ -28,11 +28,12 @@ def npz_spec(name: str) -> DatasetSpec:
         DataNotFound: there is no such file.
         DataCorrupt: it is not a data set; the message names the array and the remedy.
     """
-    path = Path(name).expanduser().resolve()
     try:
+        path = Path(name).expanduser().resolve()
         state = path.stat()
-    except OSError as error:
-        raise DataNotFound(f"dataset={name!r}: there is no such file ({error.strerror})") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~ of a user who is not known
+        why = getattr(error, "strerror", None) or error
+        raise DataNotFound(f"dataset={name!r}: there is no such file ({why})") from error
     return _spec(path, state.st_mtime_ns, state.st_size)
 
 

@@ -1,6 +1,7 @@
 """The register of data sets: what is known of each without reading its files."""
 
 import difflib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,13 +148,14 @@ DATASETS: dict[str, DatasetSpec] = {
 ARRAYS: dict[str, DatasetSpec] = {}  # arrays of this process, described by `vae_core.fit`
 
 
-def dataset_spec(name: str) -> DatasetSpec:
+def dataset_spec(name: str | os.PathLike[str]) -> DatasetSpec:
     """The entry of `DATASETS` or, for the path of an `.npz` file, what is known of that.
 
     Raises:
         ValueError: an unknown name, with the nearest one; DataCorrupt, a file that is no data set.
         DataNotFound: there is no such file.
     """
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
     if not isinstance(name, str):
         raise ValueError(f"dataset={name!r}: give one name, or the path of one .npz file")
     if name in DATASETS or name in ARRAYS:

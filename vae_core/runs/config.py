@@ -138,11 +138,11 @@ class RunConfig(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":
         self._check_data()
-        for name, default in [("estimator", "sgvb_b"), ("n_mc", 1)]:
-            if self.algorithm != "aevb" and getattr(self, name) != default:
+        for name, default in self._without_effect().items():
+            if getattr(self, name) != default:
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r}: only algorithm='aevb' has a choice; "
-                    f"leave it at {default!r} for {self.algorithm!r}"
+                    f"{name}={getattr(self, name)!r} changes nothing with "
+                    f"algorithm={self.algorithm!r}: leave it out, which gives {default!r}"
                 )
         if self.semantics != SEMANTICS:
             raise ValueError(
@@ -170,6 +170,17 @@ class RunConfig(BaseModel):
             raise ValueError(f"hidden={self.hidden}: each width must be at least 1")
         self._check_cost()
         return self
+
+    def _without_effect(self) -> dict[str, Any]:
+        """The fields that the algorithm does not use, with the only values that they may have."""
+        unused = {name for name in type(self).model_fields if name.startswith("mcem_")}
+        if self.algorithm == "mcem":  # it moves all chains, and multiplies in full float32
+            unused = {"batch_size", "matmul_precision"}
+        if self.algorithm != "aevb":
+            unused |= {"estimator", "n_mc"}
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        defaults["batch_size"] = self.spec.batch_size
+        return {name: defaults[name] for name in type(self).model_fields if name in unused}
 
     def _check_data(self) -> None:
         """Refuses what does not fit the data set."""
@@ -202,14 +213,14 @@ class RunConfig(BaseModel):
         if self.memory > MOST_MEMORY:
             raise ValueError(
                 f"{sizes}batch_size={self.batch_size}, n_mc={self.n_mc} would need about "
-                f"{self.memory / 2**30:,.0f} GiB of memory; use smaller ones "
+                f"{(self.memory + 2**29) // 2**30:,} GiB of memory; use smaller ones "
                 f"(at most {MOST_MEMORY / 2**30:.0f} GiB)"
             )
         pace = min(SAMPLES_PER_SECOND, PRODUCTS_PER_SECOND / self.n_parameters)
         samples = self.n_samples * self.n_mc
         if self.algorithm == "mcem":  # it makes one step at least
             samples = max(samples, (self.mcem_leapfrog + self.mcem_updates) * self.n_train)
-        years = samples / pace / 31_557_600
+        years = min(samples, 1e30) / pace / 31_557_600  # a float takes no number of any size
         if years > MOST_YEARS:
             raise ValueError(
                 f"n_samples={self.n_samples} with {sizes}n_mc={self.n_mc}, "
