@@ -80,6 +80,9 @@ def sweep(
 ) -> Iterator[Run]:
     """Yields every run as soon as it is there: first those that are stored, the rest trained.
 
+    Whoever leaves the loop early, or presses Ctrl-C, ends the workers, each after a checkpoint. A
+    script calls this below ``if __name__ == "__main__":``, since each worker imports it.
+
     Args:
         jobs: worker processes with one thread each on this machine.
         executor: any ``concurrent.futures`` executor instead, such as dask's
@@ -89,7 +92,8 @@ def sweep(
 
     Raises:
         ValueError: ``jobs`` below 1, or a run whose device is not there.
-        SweepError: runs failed, after all others were yielded; or a worker was killed.
+        SweepError: runs failed, after all others were yielded; or a worker was killed, or none
+            started.
         RunInterrupted: Ctrl-C; it tells whether a checkpoint was written.
     """
     check_count("jobs", jobs)
@@ -110,19 +114,16 @@ def sweep(
         return
     for config in pending:
         check_hardware(config)
-    with workers(min(jobs, len(pending))) as pool:
-        futures = {pool.submit(train, config, progress): config for config in pending}
-        try:
+    futures: dict[Future, RunConfig] = {}
+    try:
+        with workers(min(jobs, len(pending))) as pool:
+            for config in pending:
+                futures[pool.submit(config.key, train, config, progress)] = config
             yield from _collect(futures, lambda config, run: run)
-        except BrokenExecutor as error:
-            keys = " and ".join(pool.killed()) or "a run"
-            raise SweepError(
-                f"the worker that trained {keys} was killed, perhaps for lack of memory; the same "
-                f"sweep goes on from the last checkpoints"
-            ) from error
-        except KeyboardInterrupt:
-            pool.pool.shutdown(wait=True, cancel_futures=True)
-            raise _interrupted(futures) from None
+    except BrokenExecutor as error:
+        raise SweepError(str(error)) from error
+    except KeyboardInterrupt:
+        raise _interrupted(futures) from None
 
 
 def _collect(futures: dict[Future, RunConfig], finish: Callable) -> Iterator[Run]:

@@ -110,7 +110,7 @@ def verify_all(
     """
     paths = list(paths)
     with workers(max(1, min(jobs, len(paths)))) as pool:
-        futures = {pool.submit(_verify_folder, path, fraction, quick): path for path in paths}
+        futures = [pool.submit(p.name, _verify_folder, p, fraction, quick) for p in paths]
         for future in as_completed(futures):
             yield future.result()
 

@@ -1,4 +1,8 @@
-"""Spawned worker processes with one thread each that do not outlive whoever started them."""
+"""Spawned worker processes with one thread each that do not outlive whoever started them.
+
+Ctrl-C is for whoever started them, and reaches no worker: that process ends its workers by SIGTERM,
+which lets each write the checkpoint of its run.
+"""
 
 import multiprocessing
 import os
@@ -8,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
 from typing import Any
@@ -20,79 +25,133 @@ from vae_core.runs.store import Run, get_or_run
 
 SECONDS_TO_CHECKPOINT = 5.0
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+LONGEST = 300  # bytes: a process number and the name of a folder
+NOT_STARTED = (
+    'the workers did not start: a script calls this below `if __name__ == "__main__":`, since each '
+    "worker imports the script; if it does, there is too little memory for so many workers"
+)
 
 
 class Workers:
-    """A pool of spawned processes; each says which run it trains, in case it is killed."""
+    """A pool of spawned processes; each shows which run it is at, in case it is killed."""
 
     def __init__(self, jobs: int):
         context = multiprocessing.get_context("spawn")
-        self._slots, self._started = context.Queue(), context.SimpleQueue()
-        for slot in range(jobs):
-            self._slots.put(slot)
+        self._slots = context.SimpleQueue()
+        self._shown = [context.RawArray("c", LONGEST) for _ in range(jobs)]
+        self._ended = context.RawValue("b")
         broken, self._tell = context.Pipe(duplex=False)
-        setup = self._slots, self._started, context.RLock(), broken
+        setup = self._slots, self._shown, self._ended, context.RLock(), broken
         self.pool = ProcessPoolExecutor(jobs, context, _start, setup)
-        # The pool watches the processes that it knew when it last woke, and wakes before it starts
-        # one: of a worker started for the last task it would not see the end. So all start first.
-        for _ in range(jobs):
-            self.pool.submit(int)
-        self._processes = {child.pid: child for child in multiprocessing.active_children()}
+        self._processes: list[Any] = []
 
-    def submit(self, function: Callable, *arguments: Any) -> Future:
-        """As ``Executor.submit``."""
-        return self.pool.submit(_while_awaited, function, *arguments)
+    def start(self) -> None:
+        """Starts all workers at once.
 
-    def release(self) -> None:
-        """After the pool broke: lets the workers that are left go."""
-        self._tell.send(None)  # read by nobody, so that all see it
+        The pool watches the processes that it knew when it last woke, and wakes before it starts
+        one: of a worker started for the last task it would not see the end.
+        """
+        with _apart():
+            for _ in self._shown:
+                self.pool.submit(int)
+            self._processes = list(self.pool._processes.values())
+            for slot in range(len(self._shown)):  # last: an idle worker would do for two
+                self._slots.put(slot)
 
-    def killed(self) -> list[str]:
-        """After the pool broke: the keys of the runs whose workers were killed."""
-        self.release()
+    def submit(self, key: str, function: Callable, *arguments: Any) -> Future:
+        """As ``Executor.submit``, with the key of the run that it is about."""
+        return self.pool.submit(_while_awaited, key, function, *arguments)
+
+    def end(self) -> None:
+        """Ends the workers, after a checkpoint; tasks that wait are not begun."""
+        self._ended.value = True
+        try:
+            self._terminate()
+        except KeyboardInterrupt:  # once more stops at once
+            self._terminate()
+            raise
+
+    def _terminate(self) -> None:
+        for process in self._processes:
+            process.terminate()
         self.pool.shutdown(wait=True, cancel_futures=True)
-        trained = {}
-        while not self._started.empty():
-            pid, key = self._started.get()
-            trained[pid] = key
-        ends = {pid: process.exitcode for pid, process in self._processes.items()}
+
+    def what_broke(self) -> str:
+        """After the pool broke: lets the workers that are left go; names the runs of the others."""
+        self._ended.value = True
+        self._tell.send(None)  # read by nobody, so that all see it
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        shown = [card.value.decode().split(" ", 1) for card in self._shown if card.value]
+        if not shown:
+            return NOT_STARTED
         # the pool itself ends the others by SIGTERM
-        return sorted(
-            key for pid, key in trained.items() if ends.get(pid) not in (0, -signal.SIGTERM)
+        ended = {str(p.pid) for p in self._processes if p.exitcode in (0, -signal.SIGTERM)}
+        lost = sorted(key for pid, key in shown if pid not in ended)
+        return (
+            f"the worker that trained {' and '.join(lost) or 'a run'} was killed, perhaps for lack "
+            f"of memory; the same call goes on from what is stored"
         )
 
 
 @contextmanager
 def workers(jobs: int) -> Iterator[Workers]:
-    """``jobs`` workers with one thread each; when the block ends, so do they."""
+    """``jobs`` workers with one thread each; when the block ends, in whatever way, so do they.
+
+    Raises:
+        ValueError: ``jobs`` below 1.
+        BrokenProcessPool: a worker was killed, or none started; it names the run, or the remedy.
+    """
     if jobs < 1:
         raise ValueError(f"jobs={jobs}: at least one worker is needed")
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ |= ONE_THREAD
     started = Workers(jobs)
     try:
+        started.start()
         yield started
-    except BrokenExecutor:
-        started.release()
+    except BrokenExecutor as error:
+        raise BrokenProcessPool(started.what_broke()) from error
+    except BaseException:  # Ctrl-C, or nobody asks for the results that are left
+        started.end()
         raise
+    else:
+        started.pool.shutdown(wait=True)
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """What is started in the block gets one thread, and no signal before `_start`."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    os.environ |= ONE_THREAD
+    try:
+        yield
     finally:
-        started.pool.shutdown(wait=True, cancel_futures=True)
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # a Ctrl-C that came meanwhile is raised
 
 
-HERE: dict[str, Any] = {}  # of a worker: its "slot" on the terminal, the queue "started"
+HERE: dict[str, Any] = {}  # of a worker: "slot" on the terminal, "shown", "ended", "is_busy"
 
 
-def _start(slots: Any, started: Any, lock: Any, broken: connection.Connection) -> None:
+def _start(slots: Any, shown: Any, ended: Any, lock: Any, broken: connection.Connection) -> None:
     """Gives the worker one thread, its own line on the terminal, and no life without its parent."""
     import torch
 
+    HERE.update(ended=ended, is_busy=False)
+    threading.Thread(target=_end_when_forgotten, args=[broken], daemon=True).start()
+    signal.signal(signal.SIGTERM, _stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # SIGINT stays blocked
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", SlowPrecision)  # said once, by whoever started the workers
     tqdm.set_lock(lock)
-    HERE.update(slot=slots.get(), started=started, is_busy=False)
-    threading.Thread(target=_end_when_forgotten, args=[broken], daemon=True).start()
+    slot = slots.get()
+    HERE.update(slot=slot, shown=shown[slot])
+
+
+def _stop(signum: int, frame: object) -> None:
+    """SIGTERM where no trainer defers it: an idle worker waits for the pool to let it go."""
+    if HERE["is_busy"]:
+        raise KeyboardInterrupt
 
 
 def _parent() -> multiprocessing.process.BaseProcess:
@@ -109,18 +168,25 @@ def _end_when_forgotten(broken: connection.Connection) -> None:
     """
     parent = _parent()
     if parent.sentinel in connection.wait([parent.sentinel, broken]):
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(SECONDS_TO_CHECKPOINT)  # or without one if its step is long
+        if HERE["is_busy"]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(SECONDS_TO_CHECKPOINT)  # or without one if its step is long
         os._exit(1)  # writing is atomic, so that this is safe at any moment
     while HERE["is_busy"]:
         time.sleep(0.05)
     os._exit(0)
 
 
-def _while_awaited(function: Callable, *arguments: Any) -> Any:
-    """Calls the function; the worker ends here if nobody waits for the result any more."""
+def _while_awaited(key: str, function: Callable, *arguments: Any) -> Any:
+    """Calls the function, unless the workers were ended while this waited in the pool's queue.
+
+    The worker ends here if nobody waits for the result any more.
+    """
     HERE["is_busy"] = True
     try:
+        if HERE["ended"].value:
+            raise KeyboardInterrupt
+        HERE["shown"].value = f"{os.getpid()} {key}".encode()
         return function(*arguments)
     finally:
         HERE["is_busy"] = False
@@ -129,6 +195,5 @@ def _while_awaited(function: Callable, *arguments: Any) -> Any:
 
 
 def train(config: RunConfig, progress: bool) -> Run:
-    """``get_or_run`` in a worker, which tells the sweep what it trains."""
-    HERE["started"].put((os.getpid(), config.key))
+    """``get_or_run`` in a worker, on its own line of the terminal."""
     return get_or_run(config, progress=progress, position=HERE["slot"])
