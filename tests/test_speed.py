@@ -34,10 +34,11 @@ def test_bars_stand_from_short_to_long_and_carry_their_ratio():
     assert ">3.00<" in panel.markup and speed.OURS.lower() in panel.markup.lower()
 
 
-def test_what_was_asked_for_stands_beside_what_is_measured():
-    def one(median):
-        return {"median": median}
+def one(median):
+    return {"median": median, "low": median, "high": median}
 
+
+def test_aims_stand_beside_what_is_measured():
     step = {
         "vae_core, AEVB": one(9.0),
         "vae_core, wake-sleep": one(6.0),
@@ -52,14 +53,30 @@ def test_what_was_asked_for_stands_beside_what_is_measured():
         "importance_sampling": {"milliseconds": times | {"pythae": one(7.0)}},
         "sweeps": {"long": {"seconds": {"2 processes": one(10.0), "Dask": one(10.5)}}},
     }
-    assert [row[2:] for row in speed.aims_table(found).rows] == [
+    without = [row[2:] for row in speed.aims_table(found).rows]
+    step["vae_core, wake-sleep, bfloat16"] = one(10.0)
+    table = speed.aims_table(found)
+    assert table.header[1] == "aim" and [row[2:] for row in table.rows] == [
         ["0.80", "1.00"],
         ["4.00", "5.00"],
         ["1.50", "–"],
+        ["1.20", "–"],
         ["1.50", "3.00"],
         ["3.50", "7.00"],
         ["1.05", "–"],
     ]
+    training = found["training"]
+    assert speed.wake_sleep_table(training).rows == [["20 latent", "1.50", "1.20"]]
+    del step["vae_core, wake-sleep, bfloat16"]
+    assert speed.wake_sleep_table(training).rows == [["20 latent", "1.50", "–"]]
+    assert without == [row[2:] for row in table.rows if row[2] != "1.20"]
+
+
+def test_two_threads_are_told_where_they_were_measured():
+    assert speed.threads_table({}) is None
+    paces = {"vae_core, AEVB, 1 thread": one(8.0), "vae_core, AEVB, 2 threads": one(10.0)}
+    table = speed.threads_table({"threads": {"what": "wall time", "samples_per_second": paces}})
+    assert [row[1] for row in table.rows] == ["1.00", "0.80"]
 
 
 def test_growth_is_drawn_with_its_exponents():
