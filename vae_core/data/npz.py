@@ -41,7 +41,7 @@ def npz_spec(name: str) -> DatasetSpec:
 def _spec(path: Path, mtime_ns: int, size: int) -> DatasetSpec:
     arrays, shape = read_npz(path)
     return DatasetSpec(
-        name=re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40].strip("_-") or "data",
+        name=name_of(path),
         title=path.stem,
         image_shape=shape,
         levels=_levels(arrays),
@@ -55,6 +55,11 @@ def _spec(path: Path, mtime_ns: int, size: int) -> DatasetSpec:
         path=path,
         sha256=content_of(path).sha256,
     )
+
+
+def name_of(path: Path) -> str:
+    """How runs on the file are called."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40].strip("_-") or "data"
 
 
 def read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[int, int]]:

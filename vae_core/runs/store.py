@@ -16,40 +16,26 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 from torch import nn
 
 from vae_core._arguments import check_choice, check_kind
-from vae_core._atomic import replacing
+from vae_core._atomic import StoreError, replacing
 from vae_core.data import Dataset, load_dataset
 from vae_core.model import VAE
 from vae_core.runs.checkpoint import resume, write_tensors
 from vae_core.runs.config import RunConfig
+from vae_core.runs.folders import OTHER_CACHE, cache_dir, reference_dir
 from vae_core.runs.hardware import check_hardware
 from vae_core.runs.interpolate import interpolate_log
+from vae_core.runs.own_file import check_file, config_of, is_of_its_data
 from vae_core.runs.provenance import Provenance, curve_sha256, weights_sha256
 from vae_core.runs.trainer import Trainer, build_model
 
 
 class MissingRunError(LookupError):
     """A run is not stored and training was forbidden by VAE_CORE_TRAIN=never."""
-
-
-def reference_dir() -> Path:
-    """The committed runs: $VAE_CORE_REFERENCE, or ``book/reference`` beside the package.
-
-    Where there is no book, as beside an installed wheel: ``reference`` in the user's cache.
-    """
-    book = Path(__file__).resolve().parents[2] / "book"
-    default = book / "reference" if book.is_dir() else cache_dir() / "reference"
-    return Path(os.environ.get("VAE_CORE_REFERENCE", default))
-
-
-def cache_dir() -> Path:
-    """The user's own runs and checkpoints: $VAE_CORE_CACHE or the platform's cache folder."""
-    return Path(os.environ.get("VAE_CORE_CACHE", platformdirs.user_cache_dir("vae_core")))
 
 
 @dataclass(frozen=True)
@@ -77,14 +63,18 @@ class Run:
     def load(cls, path: str | Path, dataset: str | None = None) -> "Run":
         """Reads a finished run; ``dataset`` names the file of one's own where that lies now.
 
+        Where that file is not to be found, the run has its curve all the same.
+
         Raises:
             ValueError: it is none, or not of this version's semantics; one line names the file.
         """
         path = Path(path)
         try:
             stored = json.loads((path / "run.json").read_text())
-            elsewhere = {"dataset": dataset} if stored["config"].get("data_sha256") else {}
-            config = RunConfig(**stored["config"] | (elsewhere if dataset else {}))
+            config = config_of(stored["config"], dataset)
+            trained = stored["config"].get("dataset"), stored["provenance"].get("data_sha256")
+            if dataset and not is_of_its_data(config, *trained):
+                raise ValueError(f"it was trained on other data than {dataset} holds")
             curve = {k: np.array(v, dtype=float) for k, v in stored["curve"].items()}
             if len({column.shape for column in curve.values()}) != 1:
                 raise ValueError("the columns of its curve are not of one length")
@@ -134,13 +124,20 @@ def read_metrics(path: Path) -> dict[str, dict]:
 def find_run(config: RunConfig, *, weights: bool = False) -> Run | None:
     """The stored run of this config, or None; with ``weights`` only one that has them."""
     check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
-    for folder in (reference_dir(), cache_dir() / "runs"):
-        path = folder / config.key
+    for path in _paths(config):
         run = _load(path, config.dataset) if (path / "run.json").exists() else None
         # another config may have the same eight digits
         if run and run.config == config and (run.has_weights or not weights):
             return run
     return None
+
+
+def _paths(config: RunConfig) -> Iterator[Path]:
+    """Where a run may lie; that of a file of one's own bears the name that the file had then."""
+    for folder in (reference_dir(), cache_dir() / "runs"):
+        yield folder / config.key
+        if config.data_sha256:
+            yield from sorted(folder.glob(f"*{config.key[-9:]}"))
 
 
 def all_runs() -> list[Run]:
@@ -173,7 +170,8 @@ def get_or_run(
 
     Training shows a progress bar, checkpoints as it goes and, stopped by whatever, resumes from
     its last checkpoint; on a CPU it ends bit for bit where an uninterrupted run ends. It also
-    starts from the longest shorter run with the same settings.
+    starts from the longest shorter run with the same settings: bit for bit too, unless that one
+    was too short to be compiled and this one is not, which differ by rounding, some 1e-7 nats.
 
     Args:
         weights: ask for a run whose weights are stored.
@@ -183,9 +181,11 @@ def get_or_run(
         MissingRunError: not stored, and VAE_CORE_TRAIN=never forbids training.
         ValueError: its device is not there.
         DataNotFound: the data set is not there and cannot be had.
+        DataCorrupt: its file is not the published one, or not the one that the config names.
         FloatingPointError: it diverged; nothing is stored.
         RunInterrupted: Ctrl-C or SIGTERM; it tells whether there is a checkpoint.
-        StoreError: the disk is full; the last checkpoint is kept.
+        StoreError: the disk is full, or the cache may not be written to; the last checkpoint is
+            kept.
     """
     run = find_run(config, weights=weights)
     if run is not None:
@@ -197,7 +197,6 @@ def get_or_run(
         )
     check_hardware(config)
     checkpoints = cache_dir() / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
     with _lock(checkpoints / f"{config.key}.lock"):
         return find_run(config, weights=weights) or _train(config, checkpoints, progress, position)
 
@@ -207,10 +206,13 @@ def _lock(path: Path) -> Iterator[None]:
     """Holds the lock of a run; says so, once, if that means to wait."""
     lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         print(f"waiting for another process, which trains {path.stem}", file=sys.stderr)
         lock.acquire()
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {error}; {OTHER_CACHE}") from error
     try:
         yield
     finally:
@@ -233,7 +235,13 @@ def _train(config: RunConfig, checkpoints: Path, progress: bool, position: int) 
 
 
 def load_data(config: RunConfig) -> Dataset:
-    """The data set that a run trains and is evaluated on."""
+    """The data set that a run trains and is evaluated on.
+
+    Raises:
+        DataNotFound: it is not there and cannot be had.
+        DataCorrupt: a file of one's own is not the one that the config was made from.
+    """
+    check_file(config)
     return load_dataset(
         config.dataset,
         n_train=config.n_train,
