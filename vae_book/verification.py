@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from vae_book.settings import PRODUCTS_PER_SECOND, training_seconds
 from vae_core._atomic import write_text
 from vae_core.runs import Run, cache_dir
+from vae_core.runs.folders import OTHER_CACHE
 from vae_core.runs.provenance import packages, source_sha256
 from vae_core.runs.trainer import LOG_MARGINAL_POINTS
 from vae_core.runs.verify import LOG_MARGINAL_PASSES, n_rows_again, verify, verify_all
@@ -50,9 +53,17 @@ class Verifications:
         for verdict in found:
             if verdict.ok:
                 self.known[verdict.key] = str(verdict)
-                write_text(self._note, json.dumps(self.known, indent=1))
+                self._keep()
             yield str(verdict), verdict.ok
-        self._note.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._note.unlink()
+
+    def _keep(self) -> None:
+        try:
+            write_text(self._note, json.dumps(self.known, indent=1))
+        except OSError as error:
+            message = f"an interruption would begin anew: {error}; {OTHER_CACHE}"
+            warnings.warn(message, stacklevel=2)  # from one line, so that it is said once
 
 
 def _digest(run: Run) -> str:

@@ -2,7 +2,8 @@
 
 Each function looks its answer up first: in the run's ``metrics``, then in what this user has
 computed. What is missing is computed now, with fixed seeds, and kept in the user's cache, so that
-a page renders without waiting; a committed run is never written to.
+a page renders without waiting; a committed run is never written to. A run, a split, a method or a
+number that cannot be meant raises ValueError first.
 """
 
 import json
@@ -17,16 +18,19 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from vae_core._arguments import check_choice, check_count, check_kind
 from vae_core._atomic import write_text
 from vae_core.algorithms import ALGORITHMS
 from vae_core.data import Dataset
 from vae_core.images import Images
 from vae_core.marginal_likelihood import bdmc, hmc_density, log_marginal
 from vae_core.runs import MissingRunError, Run, cache_dir, load_data
+from vae_core.runs.folders import OTHER_CACHE
 from vae_core.runs.store import read_metrics
 from vae_core.runs.trainer import mean_bound
 
 N_POINTS = 1_000  # Appendix E: the first 1,000 train and test points
+SPLITS = ("train", "test")
 METHODS: dict[str, dict[str, Any]] = {
     "hmc_density": {"n_samples": 50},
     "importance_sampling": {"n_samples": 1_000, "proposal": "hmc"},
@@ -41,21 +45,20 @@ def mean_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINT
     The standard error is that of the estimator at these very points; how points differ from one
     another is no part of it.
     """
+    name = _log_marginal_name(run, split, method, n_points)
     options = METHODS[method]
-    return _kept(
-        run,
-        _log_marginal_name(split, method, n_points),
-        lambda: _mean_log_marginal(run, split, method, n_points, options),
-    )
+    return _kept(run, name, lambda: _mean_log_marginal(run, split, method, n_points, options))
 
 
 def known_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINTS) -> float:
     """The mean of :func:`mean_log_marginal` where it was computed before; nan elsewhere."""
-    kept = _all_kept(run).get(_log_marginal_name(split, method, n_points), {})
-    return kept.get("mean", math.nan)
+    name = _log_marginal_name(run, split, method, n_points)
+    return _all_kept(run).get(name, {}).get("mean", math.nan)
 
 
-def _log_marginal_name(split: str, method: str, n_points: int) -> str:
+def _log_marginal_name(run: Run, split: str, method: str, n_points: int) -> str:
+    _check(run, split, n_points)
+    check_choice("method", method, METHODS)
     return f"log_marginal/{split}/{method}/{n_points}/" + _words(METHODS[method])
 
 
@@ -67,6 +70,8 @@ def repeated_log_marginal(
     Each repeat starts its chains anew. Modes that a chain misses by chance show here, as they do
     not in an estimate's own standard error; those that every chain misses show nowhere.
     """
+    _check(run, split, n_points)
+    check_count("n_repeats", n_repeats, 2)
     return _kept(
         run,
         f"repeated_log_marginal/{split}/{n_points}/n_repeats={n_repeats}",
@@ -107,6 +112,14 @@ def bound_variance(run: Run, n_draws: int = 50) -> dict:
     One epsilon for each test image and draw. Figure 2 leaves its error bars out because this is
     below 1.
     """
+    _check(run)
+    check_count("n_draws", n_draws, 2)
+    if ALGORITHMS[run.config.algorithm].bound is None:
+        having = [name for name, kind in ALGORITHMS.items() if kind.bound is not None]
+        raise ValueError(
+            f"run={run.key} is of algorithm={run.config.algorithm!r}, which has no bound: give one "
+            f"of {', '.join(having)}"
+        )
     return _kept(run, f"bound_variance/test/{n_draws}", lambda: _bound_variance(run, n_draws))
 
 
@@ -125,6 +138,8 @@ def appendix_d_bias(run: Run, n_points: int = 100, n_temperatures: int = 200) ->
 
     {"lower", "upper", "hmc_density", "importance_sampling"}: means over the points, in nats.
     """
+    _check(run, n_points=n_points)
+    check_count("n_temperatures", n_temperatures)
     return _kept(
         run,
         f"appendix_d_bias/{n_points}/n_temperatures={n_temperatures}",
@@ -147,6 +162,12 @@ def _appendix_d_bias(run: Run, n_points: int, n_temperatures: int) -> dict:
         "hmc_density": estimate.mean().item(),
         "importance_sampling": weighted.mean().item(),
     }
+
+
+def _check(run: Run, split: str = "test", n_points: int = N_POINTS) -> None:
+    check_kind("run", run, Run, "find_run(config) gives one")
+    check_choice("split", split, SPLITS)
+    check_count("n_points", n_points)
 
 
 def _words(options: dict) -> str:
@@ -188,9 +209,15 @@ def metrics_path(run: Run) -> Path:
 
 
 def _keep(run: Run, name: str, value: dict) -> None:
-    """Adds one metric to those that are kept, to which other processes may be adding too."""
+    """Adds one metric to those that are kept, to which other processes may be adding too.
+
+    One that cannot be kept is told by a warning: it was computed, and is returned.
+    """
     path, locks = metrics_path(run), cache_dir() / "metrics"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{run.key}.lock"):
-        kept = read_metrics(path) | {name: value}
-        write_text(path, json.dumps(kept, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"{run.key}.lock"):
+            kept = read_metrics(path) | {name: value}
+            write_text(path, json.dumps(kept, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    except OSError as error:
+        warnings.warn(f"{run.key}: {name} is not kept: {error}; {OTHER_CACHE}", stacklevel=4)
