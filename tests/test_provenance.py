@@ -1,6 +1,7 @@
 """What a run says of its origin, where there is no git, no package and no /proc."""
 
 import platform
+import subprocess
 from pathlib import Path
 
 from vae_core.runs import provenance
@@ -10,6 +11,27 @@ def test_without_a_repository_there_is_no_commit(monkeypatch, tmp_path):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
     assert provenance.git_commit() is None
+
+
+def test_the_commit_of_another_project_is_not_ours(monkeypatch, tmp_path):
+    """Installed in an environment within that project, which git ignores there."""
+    installed = tmp_path / ".venv" / "vae_core"
+    installed.mkdir(parents=True)
+    (installed / "__init__.py").write_text("")
+    (tmp_path / ".gitignore").write_text(".venv\n")
+    monkeypatch.setattr(provenance, "PACKAGE", installed)
+
+    def git(*words):
+        name = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", "-C", tmp_path, *name, *words], check=True, capture_output=True)
+
+    git("init")
+    git("add", ".gitignore")
+    git("commit", "-m", "theirs")
+    assert provenance.git_commit() is None
+    git("add", "-f", ".venv")
+    git("commit", "-m", "ours, too")
+    assert len(provenance.git_commit()) == 40
 
 
 def test_without_git_there_is_no_commit(monkeypatch, tmp_path):

@@ -27,7 +27,10 @@ def source_sha256() -> str:
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree, with "+" after it if files of the package have changed."""
+    """The commit of the source tree, with "+" after it if files of the package have changed.
+
+    None where there is no git, or the package is installed within another project's repository.
+    """
     folder = PACKAGE
 
     def git(*arguments: str) -> str:
@@ -35,6 +38,7 @@ def git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", "__init__.py")
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
