@@ -1,13 +1,16 @@
 """Training on arrays of one's own, and with models of one's own."""
 
 import math
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 import vae_core as vc
+from vae_core import runs
 from vae_core.runs.trainer import Trainer
 
 SMALL = {"n_samples": 2_000, "hidden": (8,), "progress": False}
@@ -207,3 +210,115 @@ def test_arrays_of_another_shape_are_other_data():
     settings = dict(latent_dim=2, hidden=(8,), n_samples=100, progress=False)
     first, second = vc.fit(x, **settings), vc.fit(x.reshape(400, 32), **settings)
     assert (first.config.data_dim, second.config.data_dim) == (64, 32)
+
+
+def test_runs_offer_fit_and_not_a_module_of_that_name():
+    assert runs.fit is vc.fit
+
+
+def test_binarised_arrays_are_those_of_a_file_with_them(tmp_path):
+    digits, path = vc.load_dataset("digits"), str(tmp_path / "x.npz")
+    x, test = digits.train[:60].numpy(), digits.test[:40].numpy()
+    np.savez(path, train=x, test=test)
+    options = dict(n_samples=500, latent_dim=2, hidden=(8,), batch_size=20, binarize=True)
+    config = vc.RunConfig(dataset=path, n_train=50, step_size=0.01, **options)
+    rows = Trainer(config, runs.load_data(config)).run(progress=False)
+    found = vc.fit(x, test, n_train=50, progress=False, **options)
+    for column in ("train_bound", "test_bound"):
+        assert found.curve[column].tolist() == [row[column] for row in rows]
+    assert found.config.binarize
+    plain = vc.fit(x, test, n_train=50, progress=False, **options | {"binarize": False})
+    assert found.curve["test_bound"][-1] != plain.curve["test_bound"][-1]
+
+
+def read_only(x):
+    x.setflags(write=False)
+    return x
+
+
+ROWS = np.random.default_rng(0).random((30, 5)).astype(np.float32)
+SAME = {
+    "negative strides": ROWS[:, ::-1].copy()[:, ::-1],
+    "by columns": np.asfortranarray(ROWS),
+    "big-endian": ROWS.astype(">f8"),
+    "read-only": read_only(ROWS.copy()),
+    "a table": pd.DataFrame(ROWS),
+    "lists": ROWS.tolist(),
+    "a tensor's columns": torch.tensor(ROWS.T.copy()).T,
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_the_same_numbers_in_any_array_give_the_same_fit(kind):
+    options = dict(n_samples=60, latent_dim=2, hidden=(3,), progress=False)
+    expected = vc.fit(ROWS, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = vc.fit(SAME[kind], **options)
+    assert found.config == expected.config
+    assert found.curve["train_bound"].tolist() == expected.curve["train_bound"].tolist()
+
+
+def test_a_square_table_is_not_turned_over():
+    x = ROWS[:5]
+    names = {vc.fit(a, n_samples=5, progress=False).config.dataset for a in (x, pd.DataFrame(x))}
+    assert len(names) == 1
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (ROWS.astype(complex), "numpy makes complex128 of it: use .* or .real"),
+        (torch.tensor(ROWS).to(torch.complex64), "x_train is of torch.complex64: use its .real"),
+        (ROWS.astype(object), r"numpy makes object of it: use .astype\(float\)"),
+        ([["0.5", "0.25"]], "numpy makes <U4 of it"),
+        ([[0.5], [0.5, 0.5]], "x_train: an array of numbers is needed"),
+        (np.full((3, 5), 1e300), "x_train has values that are NaN or infinite"),
+    ],
+)
+def test_what_is_no_real_number_is_refused(x, message):
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=message):
+        warnings.simplefilter("error")
+        vc.fit(x, n_samples=60, progress=False)
+
+
+class Bare(nn.Module):
+    """A module with a latent dimension and an encoder, and nothing else of a VAE."""
+
+    latent_dim = 2
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(64, 4)
+
+    def encoder_params(self, x):
+        return self.encoder(x).chunk(2, dim=-1)
+
+
+class Halves(Bare):
+    """With what AEVB by its own estimator needs, and no more."""
+
+    def log_likelihood(self, x, z):
+        return -(x - z.mean(-1, keepdim=True)).square().sum(-1)
+
+
+def test_a_model_without_a_method_that_is_called_is_refused():
+    refused("Bare has no log_likelihood, which algorithm='aevb' needs", model=Bare())
+    refused("no data_dim and no pixels and no log_q", model=Bare(), algorithm="wake_sleep")
+    refused("Bare has no log_likelihood", model=Bare(), algorithm="autoencoder")
+    refused("Halves has no log_joint", model=Halves(), estimator="sgvb_a")
+    refused("no log_joint and no encode,", model=Halves(), log_marginal="importance_sampling")
+    x = vc.load_dataset("digits").train[:200]
+    assert vc.fit(x, model=Halves(), n_samples=200, progress=False).curve["samples"].size
+
+
+def test_a_model_of_another_precision_or_of_inference_mode_is_refused():
+    double = "encoder.0.weight is of torch.float64, and runs are float32: use model.float()"
+    refused(double, model=vc.VAE(64, 2, (8,)).double())
+    statistics = Normalised()
+    statistics.encoder[0].double().requires_grad_(False)
+    statistics.encoder[0].weight.data = statistics.encoder[0].weight.data.float()
+    refused("is of torch.float64", model=statistics)
+    with torch.inference_mode():
+        made = vc.VAE(64, 2, (8,))
+    refused("encoder.0.weight was made in torch.inference_mode", model=made)

@@ -155,3 +155,17 @@ def test_a_float64_model_is_sampled_in_float64(likelihood):
 def test_rows_of_another_width_or_precision_are_refused(tiny_vae, method, rows, message):
     with pytest.raises(ValueError, match=message):
         getattr(tiny_vae, method)(rows)
+
+
+@pytest.mark.parametrize("method", ["log_joint", "log_likelihood"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+def test_bytes_have_no_density(tiny_vae, method, dtype):
+    with pytest.raises(ValueError, match=rf"x is of {dtype}: use x.float\(\), scaled to \[0, 1\]"):
+        getattr(tiny_vae, method)(torch.ones(3, 6, dtype=dtype), torch.zeros(3, 2))
+
+
+def test_joint_samples_are_refused_as_samples_are(tiny_vae):
+    with pytest.raises(ValueError, match="n=-1"):
+        tiny_vae.sample_joint(-1)
+    with pytest.raises(ValueError, match="generator=4"):
+        tiny_vae.sample_joint(3, generator=4)

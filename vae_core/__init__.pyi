@@ -12,5 +12,5 @@ from .runs import Run as Run
 from .runs import RunConfig as RunConfig
 from .runs import all_runs as all_runs
 from .runs import find_run as find_run
+from .runs import fit as fit
 from .runs import get_or_run as get_or_run
-from .runs.fit import fit as fit

@@ -52,18 +52,27 @@ def check_generator(generator: Any) -> None:
 
 
 def check_rows(
-    name: str, rows: Any, width: int, dtype: "torch.dtype | None" = None, ndim: int | None = None
+    name: str,
+    rows: Any,
+    width: int | None,
+    dtype: "torch.dtype | None" = None,
+    ndim: int | None = None,
 ) -> None:
-    """A tensor (..., width); also of a model's dtype and with ``ndim`` dimensions, if given."""
+    """Floats (..., width); also of a model's dtype and with ``ndim`` dimensions, if given."""
     import torch
 
     if not isinstance(rows, torch.Tensor):
         raise ValueError(f"{name} is a {type(rows).__name__}: torch.as_tensor makes it a tensor")
-    if rows.shape[-1:] != (width,) or ndim not in (None, rows.ndim):
-        needed = f"(batch, {width})" if ndim == 2 else f"(..., {width})"
+    if width not in (None, *rows.shape[-1:]) or ndim not in (None, rows.ndim):
+        last = "data_dim" if width is None else width
+        needed = f"(batch, {last})" if ndim == 2 else f"(..., {last})"
         raise ValueError(f"{name} has shape {tuple(rows.shape)}: {needed} is needed")
     if dtype not in (None, rows.dtype):
         raise ValueError(
             f"{name} is of {rows.dtype}, the model of {dtype}: use {name}.to({dtype}), scaled to "
             f"[0, 1] if those are bytes, or change the model"
+        )
+    if not rows.is_floating_point():
+        raise ValueError(
+            f"{name} is of {rows.dtype}: use {name}.float(), scaled to [0, 1] if those are bytes"
         )

@@ -111,12 +111,12 @@ LIKELIHOODS: dict[str, Bernoulli | Gaussian] = {
 class MLP(nn.Sequential):
     """tanh layers with one linear head; ``hidden=()`` is a single linear map."""
 
-    def __init__(self, in_dim: int, hidden: Sequence[int], out_dim: int):
+    def __init__(self, in_dim: int, hidden: Sequence[int], out_dim: int, **factory: Any):
         widths = [in_dim, *hidden]
         layers: list[nn.Module] = []
         for n_in, n_out in zip(widths, widths[1:], strict=False):
-            layers += [nn.Linear(n_in, n_out), nn.Tanh()]
-        super().__init__(*layers, nn.Linear(widths[-1], out_dim))
+            layers += [nn.Linear(n_in, n_out, **factory), nn.Tanh()]
+        super().__init__(*layers, nn.Linear(widths[-1], out_dim, **factory))
 
 
 def is_plain(network: nn.Module) -> bool:
@@ -144,6 +144,7 @@ class VAE(nn.Module):
             "gaussian_sigmoid_mean" (the same with the mean squashed to (0, 1), for Frey Face).
         init_sd: every weight and bias is drawn from N(0, init_sd^2).
         generator: source of the initial parameters.
+        device, dtype: of the parameters; None for torch's defaults, as in its own modules.
 
     Raises:
         ValueError: names the argument, its value and what it must be.
@@ -158,6 +159,8 @@ class VAE(nn.Module):
         *,
         init_sd: float = 0.01,
         generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ):
         super().__init__()
         check_count("data_dim", data_dim)
@@ -171,8 +174,9 @@ class VAE(nn.Module):
         check_generator(generator)
         self.data_dim, self.latent_dim = data_dim, latent_dim
         self.hidden, self.likelihood = tuple(hidden), likelihood
-        self.encoder = MLP(data_dim, hidden, 2 * latent_dim)
-        self.decoder = MLP(latent_dim, hidden, self.pixels.n_outputs * data_dim)
+        factory = {"device": device, "dtype": dtype}
+        self.encoder = MLP(data_dim, hidden, 2 * latent_dim, **factory)
+        self.decoder = MLP(latent_dim, hidden, self.pixels.n_outputs * data_dim, **factory)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.normal_(0.0, init_sd, generator=generator)
@@ -230,8 +234,6 @@ class VAE(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n draws from p(x) by ancestral sampling, (n, data_dim): z ~ p(z), then x ~ p(x | z)."""
-        check_count("n", n, 0)
-        check_generator(generator)
         return self.sample_joint(n, generator=generator)[1]
 
     @torch.no_grad()
@@ -239,6 +241,8 @@ class VAE(nn.Module):
         self, n: int, *, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """n draws from p(x, z): z (n, latent_dim) and x (n, data_dim)."""
+        check_count("n", n, 0)
+        check_generator(generator)
         options = noise_like(next(self.parameters()), generator)
         z = torch.randn(n, self.latent_dim, **options)
         return z, self.sample_given(z, self.pixels.noise((n, self.data_dim), **options))

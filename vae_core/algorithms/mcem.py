@@ -7,14 +7,14 @@ before all N chains have moved, which is why it does not scale to large data set
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vae_core import hmc
 from vae_core.algorithms import common
-from vae_core.algorithms.common import Tensors, adagrad_, add_map_prior_, subset
+from vae_core.algorithms.common import Tensors, adagrad_, add_map_prior_, run_noise, subset
 from vae_core.images import Images
 from vae_core.log_joint import LogJoint
 from vae_core.model import VAE
@@ -68,19 +68,18 @@ def samples_per_step(settings: Settings, n_train: int) -> int:
 
 def init(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> State:
     """Weights, Adagrad's sums, and chains that start at the prior."""
-    device = images.rows.device
-    position = torch.randn(images.n, model.latent_dim, generator=generator, device=device)
+    position = torch.randn(images.n, model.latent_dim, **run_noise(images, generator))
     chains = {
         "position": position,
-        "log_step": torch.full((images.n,), FIRST_CHAIN_STEP, device=device).log(),
-        "acceptance": torch.full((images.n,), settings.target_accept, device=device),
+        "log_step": position.new_full((images.n,), FIRST_CHAIN_STEP).log(),
+        "acceptance": position.new_full((images.n,), settings.target_accept),
     }
     return State(*common.init(model, images, settings), chains)
 
 
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
     """The noise of one HMC move of every chain, chunk by chunk."""
-    noise: dict[str, Any] = {"generator": generator, "device": images.rows.device}
+    noise = run_noise(images, generator)
     parts = []
     for rows in images.rows.split(CHUNK_ROWS):
         momentum = torch.randn(len(rows), model.latent_dim, **noise)
@@ -154,8 +153,9 @@ def annealed_step_size(settings: Settings, state: State, i: int) -> Tensor:
     """
     t = int(state.counter["steps"]) * settings.updates + i
     if t < settings.adagrad_warmup:
-        return torch.tensor(0.0)
-    return torch.tensor(settings.step_size / (1 + settings.annealing * t))
+        return torch.zeros((), dtype=torch.float32)
+    size = settings.step_size / (1 + settings.annealing * t)
+    return torch.tensor(size, dtype=torch.float32)
 
 
 def metrics(settings: Settings, state: State) -> dict[str, float]:

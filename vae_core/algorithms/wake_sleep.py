@@ -6,13 +6,13 @@ guaranteed to rise.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vae_core.algorithms import common
-from vae_core.algorithms.common import State, ascend, next_step_size
+from vae_core.algorithms.common import State, ascend, next_step_size, run_noise
 from vae_core.estimators import reparameterize, sgvb_b
 from vae_core.images import Images
 from vae_core.model import VAE, gaussian_log_prob
@@ -35,7 +35,7 @@ class Draw(NamedTuple):
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
     """A random minibatch, and the noise of both phases."""
     n = settings.batch_size
-    noise: dict[str, Any] = {"generator": generator, "device": images.rows.device}
+    noise = run_noise(images, generator)
     return Draw(
         rows=images.minibatch(n, generator),
         wake=torch.randn(n, model.latent_dim, **noise),

@@ -146,7 +146,7 @@ def load_dataset(
     parts = {"train": train.take(slice(n_train)), "valid": valid, "test": test.take(slice(n_test))}
     tensors: dict[str, torch.Tensor] = {}
     for seed, (part, images) in enumerate(parts.items()):
-        pixels = _bernoulli(images.pixels, spec.levels, seed) if binarize else images.pixels
+        pixels = bernoulli_draw(images.pixels, spec.levels, seed) if binarize else images.pixels
         tensors[f"{part}_bytes"] = torch.from_numpy(pixels)
         if images.labels is not None:
             tensors[f"{part}_labels"] = torch.from_numpy(images.labels)
@@ -228,8 +228,11 @@ def _cuts(n_pool: int, n_test: int) -> tuple[slice, slice, slice]:
     return slice(0, n_pool - n_test), slice(0, 0), slice(n_pool - n_test, n_pool)
 
 
-def _bernoulli(pixels: np.ndarray, levels: int, seed: int) -> np.ndarray:
-    """One draw of each pixel: a uniform integer below `levels` is less than it, exactly."""
+def bernoulli_draw(pixels: np.ndarray, levels: int, seed: int) -> np.ndarray:
+    """One draw of each pixel: a uniform integer below `levels` is less than it, exactly.
+
+    `seed` is 0 for training images, 1 for validation, 2 for test.
+    """
     # RandomState, unlike newer generators, promises the same stream in every version of numpy.
     random = np.random.RandomState(seed)
     if pixels.dtype == np.float32:

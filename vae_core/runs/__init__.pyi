@@ -1,5 +1,6 @@
+from ._fit import Fit as Fit
+from ._fit import fit as fit
 from .config import RunConfig as RunConfig
-from .fit import Fit as Fit
 from .store import MissingRunError as MissingRunError
 from .store import Run as Run
 from .store import all_runs as all_runs

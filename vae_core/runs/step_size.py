@@ -27,13 +27,16 @@ def choose_step_size(
 
     Raises:
         ValueError: the algorithm has no bound, no candidate gave a finite one, or one is not a
-            finite number above 0.
+            finite number above 0; ``candidates`` is no list.
     """
     check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
     check_count("n_samples", n_samples)
     if ALGORITHMS[config.algorithm].bound is None:
         raise ValueError(f"algorithm={config.algorithm!r} has no bound to choose by")
-    candidates = list(candidates)
+    try:
+        candidates = list(candidates)
+    except TypeError:
+        raise ValueError(f"candidates={candidates!r}: give a list of step sizes") from None
     if not candidates:
         raise ValueError("candidates=[]: give one at least")
     for candidate in candidates:

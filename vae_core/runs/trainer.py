@@ -37,16 +37,11 @@ COLUMNS = ("samples", "train_bound", "train_bound_minibatch", "test_bound")
 
 
 def build_model(config: RunConfig, generator: torch.Generator | None = None) -> VAE:
-    """The untrained model that a run starts from, on the generator's device."""
-    with torch.device("cpu" if generator is None else generator.device):
-        return VAE(
-            config.data_dim,
-            config.latent_dim,
-            config.hidden,
-            config.likelihood,
-            init_sd=config.init_sd,
-            generator=generator,
-        )
+    """The untrained model that a run starts from, in float32 on the generator's device."""
+    device = torch.device("cpu") if generator is None else generator.device
+    factory: dict[str, Any] = {"generator": generator, "device": device, "dtype": torch.float32}
+    sizes = config.data_dim, config.latent_dim, config.hidden
+    return VAE(*sizes, config.likelihood, init_sd=config.init_sd, **factory)
 
 
 def settings_of(config: RunConfig) -> Settings:

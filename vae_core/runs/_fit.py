@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_core.data import Dataset
+from vae_core.data.load import bernoulli_draw
 from vae_core.data.registry import ARRAYS, DatasetSpec
 from vae_core.model import VAE
 from vae_core.runs.config import RunConfig
@@ -16,6 +18,14 @@ from vae_core.runs.hardware import check_hardware
 from vae_core.runs.trainer import Trainer
 
 EVERY_LIKELIHOOD = ("bernoulli", "gaussian_sigmoid_mean", "gaussian")
+METHODS = {  # what an algorithm, its bound included, uses of a model of one's own
+    "aevb": ("encoder_params", "log_likelihood"),
+    "wake_sleep": (
+        "data_dim", "pixels", "encoder_params", "log_q", "log_joint", "log_likelihood",
+        "sample_given",
+    ),
+    "autoencoder": ("encoder_params", "log_likelihood"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,12 +63,13 @@ def fit(
 
     Args:
         x_train, x_test: (N, D) arrays or tensors, values in [0, 1]; any real values with
-            likelihood="gaussian".
+            likelihood="gaussian". Whatever numpy makes an array of serves, such as a table.
         n_samples: training samples to evaluate, as on the axis of Figure 2.
         latent_dim: dimension of z; default 2, or that of ``model``.
         model: one's own, with the methods of a :class:`~vae_core.model.VAE` that the algorithm
-            uses; subclass VAE and replace the decoder, say. It is trained in place.
-        settings: any other field of RunConfig, such as hidden=(200,) or step_size=0.02.
+            uses; subclass VAE and replace the decoder, say. It is float32 and trained in place.
+        settings: any other field of RunConfig, such as hidden=(200,) or step_size=0.02;
+            binarize=True trains and tests on the draw that a data set in a file gives.
 
     Returns:
         The model and its curve, with bounds in nats per datapoint against ``samples``.
@@ -75,6 +86,7 @@ def fit(
         raise ValueError(f"dataset={settings['dataset']!r}: the data are x_train; leave it out")
     if model is not None:
         _check_model(model, algorithm, train.shape[1], latent_dim, likelihood)
+        _check_methods(model, algorithm, settings)
         settings = _settled(model, settings)
         latent_dim = cast(Any, model).latent_dim
     name = _described(train, test)
@@ -82,8 +94,7 @@ def fit(
     settings["latent_dim"] = 2 if latent_dim is None else latent_dim
     config = RunConfig(n_samples=n_samples, **settings)
     check_hardware(config)
-    data = Dataset(name, (1, train.shape[1]), 1, train[: config.n_train], train[:0], test)
-    trainer = Trainer(config, data, model)
+    trainer = Trainer(config, _data(config, train, test), model)
     rows = trainer.run(progress=progress)
     columns = {column: np.array([row[column] for row in rows], dtype=float) for column in rows[0]}
     known = {column: values for column, values in columns.items() if np.isfinite(values).any()}
@@ -99,14 +110,45 @@ def _check_model(
     if algorithm == "mcem":
         raise ValueError("model=...: mcem differentiates the VAE's own decoder in closed form")
     given = {"data_dim": data_dim, "latent_dim": latent_dim, "likelihood": likelihood}
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError("model=...: none of its parameters requires a gradient, so none can learn")
+    _check_tensors(model)
     if algorithm == "wake_sleep":
         _check_parts(model)
     for name, value in given.items():
         own = getattr(model, name, value)
         if value not in (None, own):
             raise ValueError(f"{name}={value!r}, but that of the model is {own!r}: make them alike")
+
+
+def _check_tensors(model: nn.Module) -> None:
+    """Refuses a model none of whose parameters can learn, or not in a run's precision."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("model=...: none of its parameters requires a gradient, so none can learn")
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise ValueError(
+                f"model=...: its {name} is of {tensor.dtype}, and runs are float32: "
+                f"use model.float()"
+            )
+        if tensor.is_inference():
+            raise ValueError(
+                f"model=...: its {name} was made in torch.inference_mode(), so it cannot learn: "
+                f"make the model outside, or use copy.deepcopy(model) there"
+            )
+
+
+def _check_methods(model: Any, algorithm: str, settings: dict) -> None:
+    """Refuses a model without a method that the run would call."""
+    needed = [*METHODS.get(algorithm, ())]
+    if settings.get("log_marginal") or settings.get("estimator", "sgvb_b") != "sgvb_b":
+        needed.append("log_joint")
+    if settings.get("log_marginal") == "importance_sampling":
+        needed.append("encode")
+    missing = [name for name in needed if not hasattr(model, name)]
+    if missing:
+        raise ValueError(
+            f"model=...: {type(model).__name__} has no {' and no '.join(missing)}, which "
+            f"algorithm={algorithm!r} needs as a VAE has it: define it, or subclass VAE"
+        )
 
 
 def _settled(model: Any, settings: dict) -> dict:
@@ -139,12 +181,37 @@ def _check_parts(model: nn.Module) -> None:
             )
 
 
-def _rows(name: str, array: Any, likelihood: str) -> Tensor:
-    """(N, D) float32, checked."""
+def _data(config: RunConfig, train: Tensor, test: Tensor) -> Dataset:
+    """The rows as a data set; with ``binarize`` as ``load_dataset`` draws those of a file."""
+    parts = [train[: config.n_train], train[:0], test]
+    if config.binarize:
+        draws = [bernoulli_draw(part.numpy(), 1, seed) for seed, part in enumerate(parts)]
+        parts = [torch.from_numpy(draw) for draw in draws]
+    return Dataset(config.dataset, (1, config.data_dim), 1, *parts)
+
+
+def _as_float32(name: str, array: Any) -> Tensor:
+    """A tensor on the processor; of arrays in any order of rows, columns and bytes."""
+    if isinstance(array, Tensor):
+        if array.is_complex():
+            raise ValueError(f"{name} is of {array.dtype}: use its .real, or another real number")
+        return array.detach().to("cpu", torch.float32)
     try:
-        rows = torch.as_tensor(array, dtype=torch.float32).detach().cpu()
+        found = np.asarray(array)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{name}: an array of numbers is needed: {error}") from None
+    if found.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name}: an array of numbers is needed, and numpy makes {found.dtype} of it: "
+            f"use .astype(float), or .real of complex numbers"
+        )
+    with np.errstate(over="ignore"):  # what is infinite is refused below
+        return torch.from_numpy(np.require(found, np.float32, ["C", "W"]))
+
+
+def _rows(name: str, array: Any, likelihood: str) -> Tensor:
+    """(N, D) float32, checked."""
+    rows = _as_float32(name, array)
     if rows.ndim != 2 or rows.numel() == 0:
         raise ValueError(f"{name} has the shape {tuple(rows.shape)}: (N, D) is needed")
     if not rows.isfinite().all():

@@ -1,0 +1,51 @@
+"""Runs are float32, whatever torch's default precision is around them."""
+
+import pytest
+import torch
+
+import vae_core as vc
+
+SMALL = {"latent_dim": 2, "hidden": (6,), "seed": 3}
+
+
+@pytest.fixture
+def double_by_default():
+    """A function, since what is compared with is made before."""
+    yield lambda: torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"estimator": "sgvb_a", "log_marginal": "importance_sampling"},
+        {"algorithm": "wake_sleep", "log_marginal": "quadrature"},
+        {"algorithm": "wake_sleep", "likelihood": "gaussian"},
+        {"algorithm": "autoencoder"},
+        {"algorithm": "mcem", "mcem_annealing": 0.1, "adagrad_warmup": 2},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_a_fit_is_the_same_to_the_bit(settings, double_by_default):
+    x = vc.load_dataset("digits").train[:30]
+    options = SMALL | {"n_samples": 1_000, "progress": False} | settings
+    expected = vc.fit(x, **options)
+    double_by_default()
+    found = vc.fit(x, **options)
+    assert found.curve.keys() == expected.curve.keys()
+    for name, column in expected.curve.items():
+        assert found.curve[name].tolist() == pytest.approx(column.tolist(), abs=0, nan_ok=True)
+    for one, other in zip(found.model().parameters(), expected.model().parameters(), strict=True):
+        assert one.dtype == torch.float32 and torch.equal(one, other)
+
+
+def test_a_stored_run_is_made_and_read_in_float32(empty_reference, double_by_default):
+    double_by_default()
+    run = vc.get_or_run(vc.RunConfig(dataset="digits", n_samples=300, **SMALL), progress=False)
+    assert {weight.dtype for weight in run.model().parameters()} == {torch.float32}
+
+
+def test_a_model_follows_the_default_like_torchs_own_modules(double_by_default):
+    double_by_default()
+    assert vc.VAE(6, 2, (5,)).dtype == torch.float64
+    assert vc.VAE(6, 2, (5,), dtype=torch.float32).dtype == torch.float32
