@@ -151,6 +151,27 @@ def test_sum_of_softplus_holds_where_probabilities_saturate(size):
     assert torch.equal(logits, probabilities)
 
 
+@pytest.mark.parametrize("size", [14, 64, 784])
+def test_sum_of_softplus_does_not_underflow_in_half_precision(size):
+    logits = 0.1 * torch.randn(20, size, generator=seeded())
+    expected = torch.nn.functional.softplus(logits).sum(-1)
+    found = sum_softplus_(logits.half()).float()
+    torch.testing.assert_close(found, expected, rtol=3e-3, atol=0)
+
+
+def test_chains_by_autograd_move_in_inference_mode_as_outside():
+    def log_prob(z):
+        return -(z.square() * z.sigmoid()).sum(-1)
+
+    def samples():
+        return hmc.sample(log_prob, torch.ones(4, 2), 3, 2, 3, generator=seeded())[0]
+
+    expected = samples()
+    with torch.inference_mode():
+        found = samples()
+    assert torch.equal(found, expected)
+
+
 def test_the_fast_tanh_is_tanh():
     x = torch.cat([torch.linspace(-12, 12, 4_001), torch.tensor([-100.0, 0.0, 1e-5, 100.0])])
     torch.testing.assert_close(tanh_(x.clone()).double(), torch.tanh(x.double()), rtol=0, atol=3e-7)

@@ -14,7 +14,15 @@ from vae_core import linear_gaussian as known
 from vae_core.data import load_dataset
 from vae_core.linear_gaussian import exact_log_marginal
 from vae_core.log_joint import AutogradLogJoint, LogJoint, log_joint_of
-from vae_core.marginal_likelihood import annealed, bdmc, log_marginal
+from vae_core.marginal_likelihood import (
+    annealed,
+    annealed_importance_sampling,
+    bdmc,
+    hmc_density,
+    importance_sampling,
+    log_marginal,
+    quadrature,
+)
 from vae_core.marginal_likelihood.appendix_d import (
     autocorrelation_time,
     gaussian_log_density,
@@ -538,3 +546,110 @@ def test_proposals_are_wider_than_the_posterior():
     posterior = known.exact_posterior(model, x[:1])
     found = (q.covariance_matrix.mean(0) / posterior.covariance_matrix[0]).diagonal()
     torch.testing.assert_close(found, torch.full_like(found, 1.3**2), rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("method", ["hmc_density", "importance_sampling", "ais", "quadrature"])
+def test_inference_mode_changes_nothing(kind, method):
+    model = FOREIGN[kind]()
+    few = {"n_temperatures": 5} if method == "ais" else {}
+    if method == "importance_sampling":
+        few = {"proposal": "hmc"}
+    n_samples = None if method == "quadrature" else 20
+
+    def estimate():
+        x = torch.rand(3, 16, generator=seeded(3)).round()
+        return log_marginal(model, x, method, n_samples, generator=seeded(), **few)
+
+    expected = estimate()
+    with torch.inference_mode():
+        found = estimate()
+    assert torch.equal(found, expected)
+
+
+def test_a_plain_model_may_be_made_in_inference_mode():
+    x = torch.rand(3, 16, generator=seeded(3))
+    expected = log_marginal(VAE(16, 2, (6,), generator=seeded()), x, "ais", 4, generator=seeded())
+    with torch.inference_mode():
+        made = VAE(16, 2, (6,), generator=seeded())
+        found = log_marginal(made, x, "ais", 4, generator=seeded())
+    assert torch.equal(found, expected)
+
+
+def test_a_model_without_an_encoder_is_told_what_needs_none():
+    model, x = Convolutional(), torch.rand(3, 16, generator=seeded(3))
+    with pytest.raises(ValueError, match="Convolutional has none: use proposal='hmc'"):
+        log_marginal(model, x)
+    with pytest.raises(ValueError, match="Convolutional has none: use start='resampled'"):
+        log_marginal(model, x, "hmc_density", start="encoder")
+
+
+def test_one_number_is_no_batch():
+    for model in (Convolutional(), VAE(16, 2, (6,))):
+        with pytest.raises(
+            ValueError, match=r"x has shape \(\): \(batch, (16|data_dim)\) is needed"
+        ):
+            log_marginal(model, torch.tensor(1.0))
+
+
+@pytest.mark.parametrize(
+    "method", [hmc_density, importance_sampling, annealed_importance_sampling, quadrature]
+)
+@pytest.mark.parametrize("kind", ["overridden", "plain"])
+def test_no_rows_have_no_estimates(method, kind):
+    model = FOREIGN.get(kind, lambda: VAE(16, 2, (6,)))()
+    for found in method(model, torch.rand(0, 16), generator=seeded()):
+        assert found.shape == (0,)
+
+
+@pytest.mark.parametrize("method", [importance_sampling, annealed_importance_sampling])
+def test_no_samples_are_refused(method):
+    with pytest.raises(ValueError, match="n_samples=0"):
+        method(VAE(16, 2, (6,)), torch.rand(3, 16), 0)
+
+
+@pytest.mark.parametrize("method", ["importance_sampling", "ais"])
+def test_one_sample_has_no_standard_error_and_warns_of_nothing(method):
+    model, x = VAE(16, 2, (6,), generator=seeded()), torch.rand(3, 16, generator=seeded(3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        estimate, stderr = log_marginal(
+            model, x, method, 1, generator=seeded(), return_stderr=True, progress=False
+        )
+    assert estimate.isfinite().all() and stderr.isnan().all()
+
+
+def test_annealed_chains_move_some_at_a_time(monkeypatch):
+    model, sizes, init = linear_gaussian(2), [], annealed.hmc.init
+    monkeypatch.setattr(annealed, "CHUNK_ROWS", 40)
+
+    def noted(position, log_prob_and_grad):
+        sizes.append(len(position))
+        return init(position, log_prob_and_grad)
+
+    monkeypatch.setattr(annealed.hmc, "init", noted)
+    x = draw(model, 4)
+    estimate, stderr = annealed_importance_sampling(model, x, 35, generator=seeded())
+    assert ((estimate - exact_log_marginal(model, x)).abs() < 4 * stderr).all()
+    assert set(sizes) == {4 * annealed.N_PILOT, 40, 20}
+    sizes.clear()
+    sandwich = bdmc(model, 10, 20, generator=seeded())
+    assert set(sizes) == {10 * annealed.N_PILOT, 80, 40}
+    error = exact_log_marginal(model, sandwich.x)
+    assert (sandwich.lower - error).mean().abs() < 0.1 > (sandwich.upper - error).mean().abs()
+
+
+def test_chains_that_fit_at_once_are_not_cut():
+    """So that what was stored with at most eight chains of each datapoint is found again."""
+    for n_chains, batch in ((8, 250), (4, 1_000), (8, 10_000), (400, 5)):
+        assert annealed.chunk_sizes(n_chains, batch) == [n_chains]
+    assert annealed.chunk_sizes(20, 250) == [8, 8, 4]
+
+
+def test_half_precision_underflows_nowhere():
+    model = VAE(784, 2, (6,), init_sd=0.1, generator=seeded())
+    x = torch.rand(4, 784, generator=seeded(3)).round()
+    found = log_marginal(model.half(), x.half(), n_samples=50, generator=seeded())
+    expected = log_marginal(model.float(), x, n_samples=50, generator=seeded())
+    # float16 has 11 bits: at 550 nats its numbers are half a nat apart
+    assert (found.float() - expected).abs().max() < 3

@@ -1,4 +1,4 @@
-"""Where noise is drawn: on the device and in the precision of what it goes with."""
+"""Tensors: where noise is drawn, and what autograd can take."""
 
 from typing import Any
 
@@ -9,3 +9,11 @@ from torch import Tensor
 def noise_like(tensor: Tensor, generator: torch.Generator | None) -> dict[str, Any]:
     """What ``torch.randn`` takes besides a shape for noise where ``tensor`` is."""
     return {"generator": generator, "dtype": tensor.dtype, "device": tensor.device}
+
+
+def ordinary(tensor: Tensor) -> Tensor:
+    """The tensor, or a copy of one that was made in inference mode, which autograd refuses."""
+    if not tensor.is_inference():
+        return tensor
+    with torch.inference_mode(False):
+        return tensor.clone()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vae_core._arguments import check_between, check_count, check_generator, check_kind
-from vae_core._noise import noise_like
+from vae_core._noise import noise_like, ordinary
 
 __all__ = [
     "HMCInfo",
@@ -65,8 +65,8 @@ def autograd_log_prob_and_grad(log_prob: Callable[[Tensor], Tensor]) -> LogProbA
     """Turn log_prob (chains, dim) -> (chains,) into a function that also returns its gradient."""
 
     def log_prob_and_grad(z: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            z = ordinary(z).detach().requires_grad_()
             value = log_prob(z)
             (grad,) = torch.autograd.grad(value.sum(), z)
         return value.detach(), grad

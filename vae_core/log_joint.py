@@ -7,7 +7,9 @@ that Monte Carlo EM may change between moves. Any other model goes through autog
 """
 
 import copy
+import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -15,10 +17,12 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
+from vae_core._noise import ordinary
+from vae_core.hmc import autograd_log_prob_and_grad
 from vae_core.model import LOG_2PI, VAE, is_plain, standard_normal_log_prob
 
 Layers = Sequence[tuple[Tensor, Tensor]]
-MAX_FACTORS = 112  # 2^-112 is a normal float32
+MAX_FACTORS = 112  # 2^-112 is a normal float32; of fewer bits for the exponent there are fewer
 TABLE_ROWS = 2_000  # of a table at a time
 
 
@@ -66,7 +70,7 @@ def has_closed_form(model: LatentVariableModel) -> bool:
 def decoder_layers(model: VAE) -> list[tuple[Tensor, Tensor]]:
     """(weight, bias) of the decoder's linear maps, input side first, detached from autograd."""
     linear = [module for module in model.decoder if isinstance(module, nn.Linear)]
-    return [(layer.weight.detach(), layer.bias.detach()) for layer in linear]
+    return [(ordinary(layer.weight.detach()), ordinary(layer.bias.detach())) for layer in linear]
 
 
 class AutogradLogJoint:
@@ -76,7 +80,7 @@ class AutogradLogJoint:
     """
 
     def __init__(self, model: LatentVariableModel, x: Tensor, beta: float = 1.0):
-        self.model, self.x, self.beta = model, x, beta
+        self.model, self.x, self.beta = model, ordinary(x), beta
         self.latent_dim = model.latent_dim
 
     def tempered(self, beta: float) -> "AutogradLogJoint":
@@ -87,6 +91,7 @@ class AutogradLogJoint:
         """The density of some rows of x."""
         return AutogradLogJoint(self.model, self.x[index], self.beta)
 
+    @torch.inference_mode(False)
     def double(self) -> "AutogradLogJoint":
         """The same density in float64, of a copy of the model."""
         model: Any = copy.deepcopy(self.model)  # a module, which a protocol cannot say
@@ -94,12 +99,7 @@ class AutogradLogJoint:
 
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Log density (..., batch) and gradient (..., batch, latent_dim)."""
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
-            log_prior = standard_normal_log_prob(z)
-            value = log_prior + self.beta * (self._log_joint(z) - log_prior)
-            (grad,) = torch.autograd.grad(value.sum(), z)
-        return value.detach(), grad
+        return autograd_log_prob_and_grad(self._tempered)(z)
 
     def grad(self, z: Tensor) -> Tensor:
         """The gradient alone."""
@@ -114,9 +114,13 @@ class AutogradLogJoint:
     def table(self, z: Tensor) -> Tensor:
         """:meth:`log_likelihood` of every x under every z (n, latent_dim), (n, batch)."""
         batch = self.x.shape[0]
-        blocks = z.split(max(1, TABLE_ROWS // batch))
+        blocks = z.split(max(1, TABLE_ROWS // max(1, batch)))
         parts = [self.log_likelihood(b.unsqueeze(1).expand(-1, batch, -1)) for b in blocks]
         return torch.cat(parts)
+
+    def _tempered(self, z: Tensor) -> Tensor:
+        log_prior = standard_normal_log_prob(z)
+        return log_prior + self.beta * (self._log_joint(z) - log_prior)
 
     def _log_joint(self, z: Tensor) -> Tensor:
         x = self.x.expand(*z.shape[:-1], -1)  # (..., batch, data_dim)
@@ -272,14 +276,20 @@ def sum_softplus_(logits: Tensor) -> Tensor:
     """sum_d log(1 + exp(logit_d)) over the last dimension; turns logits into sigmoid(logits).
 
     log(1 + exp(l)) = max(l, 0) - log max(p, 1 - p) with p = sigmoid(l). The factors lie in
-    [1/2, 1], so about a hundred of them share one logarithm before they could underflow, which
-    takes a third of the time of a softplus.
+    [1/2, 1], so about a hundred of them, in float16 fourteen, share one logarithm before they could
+    underflow, which takes a third of the time of a softplus.
     """
     positive = torch.relu(logits).sum(-1)
     factors = logits.sigmoid_().sub(0.5).abs_().add_(0.5)
-    size = logits.shape[-1]
-    group = max(n for n in range(1, MAX_FACTORS + 1) if size % n == 0)
+    group = factors_together(logits.shape[-1], logits.dtype)
     return positive - factors.unflatten(-1, (-1, group)).prod(-1).log_().sum(-1)
+
+
+@cache
+def factors_together(size: int, dtype: torch.dtype) -> int:
+    """How many of ``size`` factors from 1/2 to 1 are multiplied: a divisor of their number."""
+    most = min(MAX_FACTORS, -round(math.log2(torch.finfo(dtype).tiny)))
+    return max(n for n in range(1, most + 1) if size % n == 0)
 
 
 def log_likelihood_table(layers: Layers, likelihood: str, x: Tensor, z: Tensor) -> Tensor:

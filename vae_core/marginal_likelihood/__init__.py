@@ -99,13 +99,13 @@ def log_marginal(
             for quadrature, the most points at which its density is evaluated. None takes the
             method's own default.
         return_stderr: also return the standard error of each estimate, (batch,). It covers the
-            Monte Carlo noise, not the bias.
+            Monte Carlo noise, not the bias; NaN where n_samples=1 shows no noise.
         progress: show a bar if the work takes more than two seconds.
         options: passed on to the method, see the functions of the same names.
 
     Raises:
         ValueError: an unknown method, a bad option, x of another shape or precision than the
-            model's, or a latent dimension that the method cannot serve.
+            model's, a latent dimension that the method cannot serve, or no encoder to propose from.
         RuntimeError: quadrature needs more than ``n_samples`` points.
     """
     estimator = _method(method, options)
@@ -128,7 +128,7 @@ def _check_model_and_x(model: LatentVariableModel, x: Tensor) -> None:
     check_kind("x", x, Tensor, "torch.as_tensor makes one")
     weights = model.parameters() if isinstance(model, nn.Module) else ()
     dtype = next((weight.dtype for weight in weights), torch.get_default_dtype())
-    check_rows("x", x, getattr(model, "data_dim", x.shape[-1]), dtype, ndim=2)
+    check_rows("x", x, getattr(model, "data_dim", None), dtype, ndim=2)
     if not len(x) or not x.isfinite().all():
         raise ValueError("x has no rows, or values that are NaN or infinite: remove them")
 

@@ -60,6 +60,8 @@ def hmc_density(
         (n_samples // 2, n_samples - n_samples // 2) if split_half else (n_samples,) * 2
     )
     _check(model.latent_dim, n_fit, density)
+    if not len(x):
+        return x.new_empty(0), x.new_empty(0)
     samples, info = hmc.sample(
         None,
         start_chains(model, x, start, n_candidates=n_candidates, generator=generator),

@@ -32,7 +32,7 @@ def start_chains(
     minor mode.
 
     Raises:
-        ValueError: another start.
+        ValueError: another start, or "encoder" for a model that has none.
     """
     check_choice("start", start, CHAIN_STARTS)
     check_count("n_candidates", n_candidates)
@@ -41,12 +41,22 @@ def start_chains(
     if start == "prior":
         return torch.randn(shape, **noise)
     if start == "encoder":
-        q = cast(EncodingModel, model).encode(x)
+        q = encoding(model, "start='encoder'", "start='resampled'").encode(x)
         return transform_noise(q, torch.randn(shape, **noise))
     candidates = torch.randn(n_candidates, shape[1], **noise)
     probabilities = torch.softmax(log_joint_of(model, x).table(candidates).T, dim=-1)
     index = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)  # (batch,)
     return candidates[index]
+
+
+def encoding(model: LatentVariableModel, argument: str, instead: str) -> EncodingModel:
+    """The model, if it has the encoder that an argument asks for."""
+    if not hasattr(model, "encode"):
+        raise ValueError(
+            f"{argument} needs a model with encode(x), and {type(model).__name__} has none: "
+            f"use {instead}"
+        )
+    return cast(EncodingModel, model)
 
 
 def fitted_normal(samples: Tensor) -> tuple[Tensor, Tensor]:

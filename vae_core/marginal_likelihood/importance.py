@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Callable
-from typing import cast
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
 from vae_core import hmc
+from vae_core._arguments import check_count
 from vae_core.estimators import log_mean_exp
-from vae_core.log_joint import EncodingModel, LatentVariableModel, log_joint_of
+from vae_core.log_joint import LatentVariableModel, log_joint_of
 from vae_core.marginal_likelihood.chains import (
     N_CANDIDATES,
+    encoding,
     fitted_normal,
     start_chains,
     transform_noise,
@@ -35,7 +36,7 @@ def importance_sampling(
     """log mean over z ~ q of p(x, z) / q(z) and its standard error, each (batch,), in nats.
 
     By Jensen's inequality the estimate is too low on average, by about half its squared standard
-    error. Source: Rezende, Mohamed and Wierstra (2014), appendix E.
+    error, which is NaN if n_samples is 1. Source: Rezende, Mohamed and Wierstra (2014), appendix E.
 
     Args:
         proposal: "encoder"; "hmc", a normal distribution fitted to posterior samples, which needs
@@ -44,9 +45,12 @@ def importance_sampling(
             :func:`~vae_core.marginal_likelihood.chains.start_chains`.
 
     Raises:
-        ValueError: a proposal of another name.
+        ValueError: a proposal of another name, or "encoder" for a model that has none.
         TypeError: a proposal that is neither Independent(Normal) nor MultivariateNormal.
     """
+    check_count("n_samples", n_samples)
+    if not len(x):
+        return x.new_empty(0), x.new_empty(0)
     q = _proposal(model, x, proposal, n_candidates, generator)
     log_joint = log_joint_of(model, x)
     block = max(1, CHUNK_ROWS // x.shape[0])  # samples of every datapoint at a time
@@ -71,7 +75,7 @@ def _proposal(
     if callable(proposal):
         return proposal(x)
     if proposal == "encoder":
-        return cast(EncodingModel, model).encode(x)
+        return encoding(model, "proposal='encoder'", "proposal='hmc'").encode(x)
     if proposal == "hmc":
         return fitted_proposal(model, x, n_candidates=n_candidates, generator=generator)
     raise ValueError(f"proposal={proposal!r}: 'encoder', 'hmc' or a function of x is needed")
@@ -104,6 +108,12 @@ def fitted_proposal(
 
 
 def log_mean_exp_stderr(log_weights: Tensor) -> Tensor:
-    """Standard error of :func:`log_mean_exp` of independent weights, by the delta method."""
+    """Standard error of :func:`log_mean_exp` of independent weights, by the delta method.
+
+    One weight has no spread to tell it from: NaN.
+    """
+    n, batch = log_weights.shape
+    if n == 1 or not batch:
+        return log_weights.new_full((batch,), math.nan)
     weights = torch.exp(log_weights - log_mean_exp(log_weights))  # of mean 1
-    return weights.std(0) / math.sqrt(log_weights.shape[0])
+    return weights.std(0) / math.sqrt(n)
