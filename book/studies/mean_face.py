@@ -17,6 +17,7 @@ from vae_core.images import Images
 from vae_core.runs.trainer import settings_of
 
 N_SAMPLES, LATENT_DIM, SEEDS = 500_000, 10, (0, 1)
+STEPS = dict(step_size=0.01, adagrad_warmup=0)
 VARIANTS = {
     "wake_sleep": dict(algorithm="wake_sleep"),
     "wake_sleep_warmup": dict(algorithm="wake_sleep", adagrad_warmup=100),
@@ -89,8 +90,8 @@ def main() -> None:
     for name, settings in VARIANTS.items():
         centre = mean_face if name.endswith("centred") else torch.zeros_like(mean_face)
         for seed in SEEDS:
-            settings |= dict(latent_dim=LATENT_DIM, n_samples=N_SAMPLES, seed=seed)
-            config = vc.RunConfig(dataset="freyface", **settings)
+            fixed = STEPS | dict(latent_dim=LATENT_DIM, n_samples=N_SAMPLES, seed=seed)
+            config = vc.RunConfig(dataset="freyface", **fixed | settings)
             curve = train(config, data, centre)
             results["curves"].setdefault(name, []).append(curve)
             print(f"{name:20} seed {seed}: test bound {curve['test_bound'][-1]:.0f}", flush=True)
