@@ -31,7 +31,7 @@ TESTS = {  # in this order, until one fails: the fast ones first
     "runs/config": "test_config test_golden_runs",
     "runs/steps": "test_steps test_golden_runs test_training",
     "runs/trainer": "test_golden_runs test_training test_steps",
-    "runs/store": "test_golden_runs test_runs test_stops",
+    "runs/store": "test_own_file test_golden_runs test_runs test_stops",
     "runs/checkpoint": "test_stops test_runs",
     "runs/_fit": "test_fit",
 }
@@ -85,7 +85,6 @@ SURVIVORS = {  # a mutant's name -> why it may live; it counts as alive and is n
     "runs/steps.cuda_graph: graph.register_generator_state(generator) -> pass": (
         "only a GPU can tell: the tests of test_steps that need one"
     ),
-    "runs/store.read_metrics: 2 -> 5": "which line of the caller a warning names",
     "runs/checkpoint.RunInterrupted.__init__: super().__init__(key, checkpoint) -> pass": (
         "Python keeps the arguments of an exception when it is made"
     ),
