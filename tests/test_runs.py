@@ -172,6 +172,22 @@ def test_reference_runs_come_first_and_may_lack_weights(empty_reference):
     assert [r.path.parent for r in all_runs()] == [empty_reference]
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"), [({"x": {"mean": 1.0}}, {"x": {"mean": 1.0}}), (None, {})]
+)
+def test_a_run_is_stored_with_the_metrics_that_it_has(given, kept, tmp_path):
+    rows = [{"samples": 1, "test_bound": -1.0}]
+    runs.store_run(tmp_path / "run", config(), rows, None, {}, given)
+    assert Run.load(tmp_path / "run").metrics == kept
+
+
+def test_metrics_that_cannot_be_read_are_told_and_left_out():
+    run = quiet(config())
+    (run.path / "metrics.json").write_text("[")
+    with pytest.warns(UserWarning, match="metrics.json holds no metrics"):
+        assert find_run(config()).metrics == {}
+
+
 def test_a_file_that_is_not_a_run_is_named(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(ValueError, match="run.json is not a finished run"):
