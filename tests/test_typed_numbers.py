@@ -137,16 +137,24 @@ def test_the_report_tells_when_wake_sleep_leaves_the_mean_face():
         if (config.dataset, config.algorithm) == ("freyface", "wake_sleep"):
             samples, bound = run.curve["samples"], run.curve["test_bound"]
             gone = (samples > 1e6) & (abs(bound - run.at(1e6)) > 10)
-            key = config.prior_sd, config.step_size
-            (left if gone.any() else kept).setdefault(key, []).append(
-                samples[gone][0] if gone.any() else samples[-1]
-            )
-    assert left.keys() == {(1.0, 0.02), (1.0, 0.01), (None, 0.01)} and max(kept[None, 0.02]) == 1e8
-    assert min(left[1.0, 0.02]) > 8e6 and max(left[1.0, 0.01] + left[None, 0.01]) < 2e6
-    assert all(end <= 1e6 for key, ends in kept.items() if key[1] == 0.01 for end in ends)
+            key = config.prior_sd, config.step_size, config.latent_dim
+            end = samples[gone][0] if gone.any() else samples[-1]
+            (left if gone.any() else kept).setdefault(key, []).append(end)
+    sizes = {(None, 0.01): (5, 10, 20), (1.0, 0.01): (20,), (1.0, 0.02): (5, 10, 20)}
+    assert left.keys() == {(*key, dim) for key, dims in sizes.items() for dim in dims}
+    assert min(left[1.0, 0.02, dim][0] for dim in (5, 10, 20)) > 8e6
+    sooner = [ends for (_, step, _), ends in left.items() if step == 0.01]
+    assert 1e6 < min(sooner)[0] and max(sooner)[0] < 6e6
+    assert max(kept[None, 0.02, 20]) == 1e8
+    for key in ((None, 0.01), (None, 0.02), (1.0, 0.02)):
+        assert max(kept[*key, 2]) == 1e7
     report = prose("reproducibility/report.md")
-    assert "with the prior it leaves after eight million samples or more, and with half" in report
-    assert "before two million, prior or not, which the paper's do not" in report
+    assert "5, 10 and 20 latent variables it leaves with the prior, after eight million" in report
+    assert "sooner with half the step, prior or not, after one to six million" in report
+    assert "With two it stays, whatever was tried, for ten million" in report
+    assert 4.6e6 < left[None, 0.01, 10][0] < 5.7e6 and 2.1e6 < left[None, 0.01, 5][0] < 2.7e6
+    told = "without it leave, too, after some five and two and a half million; with two it rests"
+    assert told in prose("method/rivals.ipynb")
 
 
 @pytest.mark.parametrize(
