@@ -6,8 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vae_core._noise import noise_like
 from vae_core.algorithms import common
-from vae_core.algorithms.common import State, ascend, next_step_size, run_noise
+from vae_core.algorithms.common import State, ascend, next_step_size
 from vae_core.estimators import ESTIMATORS, sgvb_b
 from vae_core.images import Images
 from vae_core.model import VAE
@@ -36,7 +37,8 @@ def draw(model: VAE, images: Images, settings: Settings, generator: torch.Genera
     """Lines 2.1 and 2.2 of Algorithm 1: a random minibatch, and noise from p(epsilon)."""
     rows = images.minibatch(settings.batch_size, generator)
     shape = (settings.n_mc, settings.batch_size, model.latent_dim)
-    return Draw(rows, torch.randn(shape, **run_noise(images, generator)))
+    noise = noise_like(next(model.parameters()), generator)
+    return Draw(rows, torch.randn(shape, **noise))
 
 
 def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Images) -> Tensor:

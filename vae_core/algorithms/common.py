@@ -48,11 +48,6 @@ class State(NamedTuple):
     counter: Tensors  #: how many "steps" were taken, ()
 
 
-def run_noise(images: Images, generator: torch.Generator) -> dict[str, Any]:
-    """What ``torch.randn`` takes besides a shape in a run, whatever torch's default precision."""
-    return {"generator": generator, "dtype": torch.float32, "device": images.rows.device}
-
-
 def init(
     model: VAE, images: Images, settings: Settings, generator: torch.Generator | None = None
 ) -> State:

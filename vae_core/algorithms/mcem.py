@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from vae_core import hmc
+from vae_core._noise import noise_like
 from vae_core.algorithms import common
-from vae_core.algorithms.common import Tensors, adagrad_, add_map_prior_, run_noise, subset
+from vae_core.algorithms.common import Tensors, adagrad_, add_map_prior_, subset
 from vae_core.images import Images
 from vae_core.log_joint import LogJoint
 from vae_core.model import VAE
@@ -68,7 +69,8 @@ def samples_per_step(settings: Settings, n_train: int) -> int:
 
 def init(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> State:
     """Weights, Adagrad's sums, and chains that start at the prior."""
-    position = torch.randn(images.n, model.latent_dim, **run_noise(images, generator))
+    noise = noise_like(next(model.parameters()), generator)
+    position = torch.randn(images.n, model.latent_dim, **noise)
     chains = {
         "position": position,
         "log_step": position.new_full((images.n,), FIRST_CHAIN_STEP).log(),
@@ -79,7 +81,7 @@ def init(model: VAE, images: Images, settings: Settings, generator: torch.Genera
 
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
     """The noise of one HMC move of every chain, chunk by chunk."""
-    noise = run_noise(images, generator)
+    noise = noise_like(next(model.parameters()), generator)
     parts = []
     for rows in images.rows.split(CHUNK_ROWS):
         momentum = torch.randn(len(rows), model.latent_dim, **noise)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vae_core._noise import noise_like
 from vae_core.algorithms import common
-from vae_core.algorithms.common import State, ascend, next_step_size, run_noise
+from vae_core.algorithms.common import State, ascend, next_step_size
 from vae_core.estimators import reparameterize, sgvb_b
 from vae_core.images import Images
 from vae_core.model import VAE, gaussian_log_prob
@@ -35,7 +36,7 @@ class Draw(NamedTuple):
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
     """A random minibatch, and the noise of both phases."""
     n = settings.batch_size
-    noise = run_noise(images, generator)
+    noise = noise_like(next(model.parameters()), generator)
     return Draw(
         rows=images.minibatch(n, generator),
         wake=torch.randn(n, model.latent_dim, **noise),
