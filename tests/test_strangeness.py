@@ -1,5 +1,6 @@
 """How strange draws of a decoder are, by the place that they are drawn from."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,9 @@ import nbformat
 import pytest
 import torch
 
+import vae_core as vc
 from vae_book.plots import strangeness as module
+from vae_book.plots.images import fitted_gaussian
 from vae_book.plots.strangeness import nearest, strangeness
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +33,7 @@ def test_draws_are_as_strange_as_their_place_is_far_from_the_images():
     """All images lie at (3, 3), spread by 0.01; so do the codes."""
     generator = torch.Generator().manual_seed(1)
     train, test, codes = (3 + 0.01 * torch.randn(300, 2, generator=generator) for _ in range(3))
-    found = strangeness(Shown(), train, test, codes, 2_000)
+    found = strangeness(Shown(), train, test, fitted_gaussian(codes), 2_000)
     scale = nearest(test, train)
     assert found["codes"] == pytest.approx(1.0, abs=0.5)
     # beyond the cloud the nearest image is about its centre: half of |z - centre|^2
@@ -41,21 +44,48 @@ def test_draws_are_as_strange_as_their_place_is_far_from_the_images():
 
 def test_without_a_scale_nothing_is_strange():
     images = torch.zeros(5, 2)
-    assert all(value != value for value in strangeness(Shown(), images, images, images).values())
+    fitted = fitted_gaussian(images)
+    assert all(value != value for value in strangeness(Shown(), images, images, fitted).values())
 
 
-def test_a_row_of_the_table_is_a_run(monkeypatch):
+@pytest.fixture
+def run():
+    spec = SimpleNamespace(title="Squares")
+    config = SimpleNamespace(dataset="squares", split_seed=0, latent_dim=2, spec=spec)
+    return SimpleNamespace(key="k", config=config, model=Shown, curve={"samples": [10.0, 1e6]})
+
+
+CODES = torch.tensor([[3.0, 0.0], [3.0, 8.0]])
+
+
+def test_what_the_study_does_not_have_is_measured(run, monkeypatch):
     images = torch.rand(20, 2, generator=torch.Generator().manual_seed(0))
     data = SimpleNamespace(train=images, test=images[:5] + 0.1)
     monkeypatch.setattr(module, "load_dataset", lambda name, split_seed: data)
-    spec = SimpleNamespace(title="Squares")
-    config = SimpleNamespace(dataset="squares", split_seed=0, latent_dim=2, spec=spec)
-    run = SimpleNamespace(key="k", config=config, model=Shown, curve={"samples": [10.0, 1e6]})
-    codes = torch.tensor([[3.0, 0.0], [3.0, 8.0]])
-    (row,) = module.strangeness_table([run], {"k": codes}).rows
+    monkeypatch.setattr(module, "encoded_test", lambda run: (CODES, None))
+    found = module.where_codes_lie(run, {})
+    expected = strangeness(Shown(), data.train, data.test, fitted_gaussian(CODES))
+    assert found.strangeness == expected
+    (row,) = module.strangeness_table([run], {"k": found}).rows
     assert row[:4] == ["Squares", "2", "10<sup>6</sup>", "5.00"]
-    expected = strangeness(Shown(), data.train, data.test, codes)
     assert row[4:] == [f"{value:.1f}" for value in expected.values()]
+
+
+def test_what_the_study_has_needs_no_data(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "load_dataset", None)
+    path, strange = tmp_path / "study.json", dict.fromkeys(module.PLACES, 2.0)
+    row = {"key": "k", "strangeness": strange, "mean": [3.0, 4.0], "root": [[1.0], [0.5, 2.0]]}
+    path.write_text(json.dumps([row]))
+    found = module.where_codes_lie(run, module.load(path))
+    assert found.strangeness == strange and found.fitted.mean.tolist() == [3.0, 4.0]
+    assert found.fitted.root.tolist() == [[1.0, 0.0], [0.5, 2.0]]
+
+
+def test_the_study_has_every_model_of_faces_that_the_book_draws_from():
+    study = module.load(ROOT / "book/studies/where_codes_lie.json")
+    for run in vc.all_runs():
+        if (run.config.dataset, run.config.algorithm) == ("freyface", "aevb") and run.has_weights:
+            assert study[run.key].fitted.root.shape == 2 * (run.config.latent_dim,)
 
 
 def test_what_the_page_says_of_the_places_is_what_its_table_shows():

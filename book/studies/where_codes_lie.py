@@ -2,8 +2,8 @@
 
     python book/studies/where_codes_lie.py
 
-writes `where_codes_lie.json` beside this file. The page `figures/fig4_manifold` tells what it
-means.
+writes `where_codes_lie.json` beside this file. The pages `figures/fig4_manifold` and
+`figures/fig5_samples` tell what it means.
 """
 
 import json
@@ -13,25 +13,15 @@ import torch
 
 import vae_core as vc
 from vae_book.plots.images import fitted_gaussian
-from vae_book.plots.strangeness import nearest
-
-N_DRAWS = 400
+from vae_book.plots.strangeness import strangeness
 
 
 @torch.no_grad()
 def measure(run: vc.Run, faces: vc.Dataset) -> dict:
-    """Distance of the mean code from the origin, and the strangeness of draws from two places.
-
-    Strangeness: mean squared distance of decoded draws to the nearest training frame, over that of
-    test frames. The places are the prior and the Gaussian fitted to the codes.
-    """
+    """Where the mean code lies, the Gaussian of the codes, and how strange draws are by place."""
     model = run.model()
-    codes = model.encoder_params(faces.test)[0]  # (n, latent_dim)
-    draws = torch.randn(N_DRAWS, codes.shape[1], generator=torch.Generator().manual_seed(0))
-    mean, root = fitted_gaussian(codes)
-    scale = nearest(faces.test, faces.train)
-    places = {"prior": draws, "codes": mean + draws @ root.T}
-    strangeness = {k: nearest(model.decode(z).mean, faces.train) / scale for k, z in places.items()}
+    fitted = fitted_gaussian(model.encoder_params(faces.test)[0])
+    found = strangeness(model, faces.train, faces.test, fitted)
     config = run.config
     return {
         "key": run.key,
@@ -39,9 +29,15 @@ def measure(run: vc.Run, faces: vc.Dataset) -> dict:
         "n_samples": config.n_samples,
         "step_size": config.step_size,
         "prior_on_weights": config.prior_sd is not None,
-        "offset": round(mean.norm().item(), 2),
-        "strangeness": {name: round(value, 2) for name, value in strangeness.items()},
+        "offset": round(fitted.mean.norm().item(), 2),
+        "strangeness": {name: round(value, 2) for name, value in found.items()},
+        "mean": rounded(fitted.mean),
+        "root": [rounded(row[: i + 1]) for i, row in enumerate(fitted.root)],  # it is triangular
     }
+
+
+def rounded(values: torch.Tensor) -> list[float]:
+    return [float(f"{value:.5g}") for value in values.tolist()]
 
 
 def main() -> None:
@@ -52,7 +48,8 @@ def main() -> None:
         if (config.dataset, config.algorithm) == ("freyface", "aevb") and run.has_weights:
             rows.append(measure(run, vc.load_dataset("freyface", split_seed=config.split_seed)))
     rows.sort(key=lambda row: (row["latent_dim"], row["n_samples"], row["key"]))
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    lines = ",\n".join(map(json.dumps, rows))
+    Path(__file__).with_suffix(".json").write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Pictures drawn by a model: manifolds, samples, reconstructions, walks and traversals."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from matplotlib.patches import Circle
@@ -57,22 +59,30 @@ def _words(run) -> str:
     return f"{run.config.spec.title}, {counted(run.config.latent_dim, 'latent dimension')}"
 
 
-def fitted_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (d,) of codes (n, d) and the Cholesky factor (d, d) of their covariance.
+class Fitted(NamedTuple):
+    """A Gaussian in latent space."""
+
+    mean: Tensor  #: (d,)
+    root: Tensor  #: Cholesky factor of the covariance, (d, d)
+
+
+def fitted_gaussian(codes: Tensor) -> Fitted:
+    """The Gaussian with the mean and the covariance of codes (n, d).
 
     The covariance has 1e-6 on its diagonal, so that codes on a line, or a single one, have a factor
     as well.
     """
     dim = codes.shape[1]
     covariance = torch.cov(codes.T).reshape(dim, dim) if len(codes) > 1 else torch.zeros(dim, dim)
-    return codes.mean(0), torch.linalg.cholesky(covariance + 1e-6 * torch.eye(dim))
+    root = torch.linalg.cholesky(covariance + 1e-6 * torch.eye(dim))
+    return Fitted(codes.mean(0), root)
 
 
-def _from_codes(z: Tensor, codes: Tensor | None) -> Tensor:
+def _from_codes(z: Tensor, codes: Tensor | Fitted | None) -> Tensor:
     """z (n, d) of the prior, or as much of the Gaussian fitted to the codes (m, d)."""
     if codes is None:
         return z
-    mean, root = fitted_gaussian(codes)
+    mean, root = codes if isinstance(codes, Fitted) else fitted_gaussian(codes)
     return mean + z @ root.T
 
 
@@ -97,11 +107,11 @@ def manifold_figure(runs, n: int = 20, *, columns: int = 1, codes: dict | None =
 
 @torch.no_grad()
 def draw_samples(
-    run, n: int, *, pixels: bool = False, seed: int = 0, codes: Tensor | None = None
+    run, n: int, *, pixels: bool = False, seed: int = 0, codes: Tensor | Fitted | None = None
 ) -> Tensor:
     """n draws from a run's model, (n, D): decoder means at z ~ p(z), or pixels x ~ p(x|z).
 
-    With codes (m, latent_dim) z is drawn from the Gaussian fitted to them.
+    With codes (m, latent_dim) z is drawn from the Gaussian fitted to them, or from a given one.
     """
     generator = torch.Generator().manual_seed(seed)
     model = run.model()
@@ -117,7 +127,8 @@ def samples_figure(
 ) -> Figure:
     """Figure 5: random samples, one seamless picture a run.
 
-    From the prior, or with `codes`, by run key (m, latent_dim), from the Gaussian fitted to them.
+    From the prior, or with `codes`, by run key (m, latent_dim), from the Gaussian fitted to them,
+    which may be given in their place.
     """
     place = "the prior" if codes is None else "the Gaussian fitted to the codes"
     kind = f"{'pixels drawn' if pixels else 'decoder means'} at z drawn from {place}"

@@ -1,9 +1,14 @@
 """How unlike real images decoded draws are, by the place in latent space they are drawn from."""
 
+import json
+from pathlib import Path
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from vae_book.plots.images import fitted_gaussian
+from vae_book.explorer import encoded_test
+from vae_book.plots.images import Fitted, fitted_gaussian
 from vae_book.plots.tables import Table, nats, power
 from vae_core.data import load_dataset
 
@@ -22,39 +27,62 @@ def nearest(images: Tensor, frames: Tensor) -> float:
 
 
 @torch.no_grad()
-def strangeness(model, train: Tensor, test: Tensor, codes: Tensor, n: int = 400) -> dict:
+def strangeness(model, train: Tensor, test: Tensor, fitted: Fitted, n: int = 400) -> dict:
     """The strangeness of the decoder means at n draws from each of PLACES.
 
     Their mean squared distance to the nearest training image (m, D), over that of test images;
     about one where draws are as much like an image as images are, nan where test images are copies
-    of training images. For codes (k, latent_dim) the places are N(0, I), N(m, I), N(0, C) and
-    N(m, C), with their mean m and covariance C, all at the same n standard normal draws.
+    of training images. For N(m, C) fitted to the codes the places are N(0, I), N(m, I), N(0, C)
+    and N(m, C), all at the same n standard normal draws.
     """
-    draws = torch.randn(n, codes.shape[1], generator=torch.Generator().manual_seed(0))
-    mean, root = fitted_gaussian(codes)
+    mean, root = fitted
+    draws = torch.randn(n, len(mean), generator=torch.Generator().manual_seed(0))
     spread = draws @ root.T
     places = {"prior": draws, "shifted": mean + draws, "spread": spread, "codes": mean + spread}
     scale = nearest(test[:MOST_TEST_IMAGES], train) or float("nan")
     return {name: nearest(model.decode(z).mean, train) / scale for name, z in places.items()}
 
 
-def strangeness_table(runs, codes: dict[str, Tensor]) -> Table:
-    """One row a run: how far its mean code lies from the origin, and its draws' strangeness.
+class Where(NamedTuple):
+    """What is known of the codes of a run's test images, and of draws about them."""
 
-    `codes` are the means of q(z|x) over the test images, by run key (k, latent_dim).
+    fitted: Fitted  #: to the means of q(z|x)
+    strangeness: dict[str, float]  #: by PLACES
+
+
+def load(path: Path) -> dict[str, Where]:
+    """`book/studies/where_codes_lie.json`, by run key."""
+
+    def where(row: dict) -> Where:
+        root = torch.zeros(len(row["mean"]), len(row["mean"]))
+        for i, line in enumerate(row["root"]):
+            root[i, : len(line)] = torch.tensor(line)
+        return Where(Fitted(torch.tensor(row["mean"]), root), row["strangeness"])
+
+    return {row["key"]: where(row) for row in json.loads(path.read_text())}
+
+
+def where_codes_lie(run, study: dict[str, Where]) -> Where:
+    """What the study says of a stored run; of another one it is measured now, with its data set.
+
+    Raises:
+        DataNotFound: that is missing.
     """
+    if run.key in study:
+        return study[run.key]
+    data = load_dataset(run.config.dataset, split_seed=run.config.split_seed)
+    fitted = fitted_gaussian(encoded_test(run)[0])
+    return Where(fitted, strangeness(run.model(), data.train, data.test, fitted))
+
+
+def strangeness_table(runs, found: dict[str, Where]) -> Table:
+    """One row a run: how far its mean code lies from the origin, and its draws' strangeness."""
     rows = []
     for run in runs:
-        config = run.config
-        data = load_dataset(config.dataset, split_seed=config.split_seed)
-        found = strangeness(run.model(), data.train, data.test, codes[run.key])
-        offset = codes[run.key].mean(0).norm().item()
+        config, (fitted, by_place) = run.config, found[run.key]
         labels = [config.spec.title, str(config.latent_dim), power(run.curve["samples"][-1])]
-        rows.append([*labels, f"{offset:.2f}", *(nats(found[place]) for place in PLACES)])
+        offset = f"{fitted.mean.norm().item():.2f}"
+        rows.append([*labels, offset, *(nats(by_place[place]) for place in PLACES)])
     header = ["Data", "<i>N</i><sub>z</sub>", "samples", "distance of the mean code"]
-    return Table(
-        [*header, *PLACES.values()],
-        rows,
-        "The strangeness of draws by their place",
-        n_text_columns=3,
-    )
+    header += PLACES.values()
+    return Table(header, rows, "The strangeness of draws by their place", n_text_columns=3)
