@@ -7,7 +7,6 @@ pixels are divided by `levels` when they are used.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,7 +98,7 @@ class Dataset:
 
 
 def load_dataset(
-    name: str | os.PathLike[str],
+    name: str | Path,
     *,
     n_train: int | None = None,
     n_test: int | None = None,
