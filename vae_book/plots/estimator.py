@@ -17,6 +17,7 @@ Study = list[tuple[Run, list[dict]]]
 WAYS = "begun now, resampled", "begun now, encoder", "begun now, prior"
 PERSISTING = "persisting"
 COLORS = dict(zip((*WAYS, PERSISTING), OTHER_COLORS, strict=True))
+MOST_TICKS = 4  # of a panel
 FLOOR = -3.0  # nats; what lies lower is told in the table
 
 
@@ -70,8 +71,9 @@ def _panel(run, split: str, rows: list[dict], n_columns: int):
             color = COLORS.get(name, COLORS[PERSISTING])
             axes.plot(samples, values, color=color, linewidth=1.3 if name in COLORS else 0.7)
         axes.axhline(0, color="#8c8c8c", linewidth=0.6)
-        axes.set(ylim=(FLOOR, 0.5), xscale="log", xticks=samples)
-        axes.set_xticklabels([f"{n / 1e6:.2g}M" for n in samples])
+        told = samples[:: -(-len(samples) // MOST_TICKS)]
+        axes.set(ylim=(FLOOR, 0.5), xscale="log", xticks=told)
+        axes.set_xticklabels([f"{n / 1e6:.2g}M" for n in told])
         axes.minorticks_off()
 
     config = run.config
