@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from vae_book.plots.style import COLORS, OTHER_COLORS, Panel, panel_size, svg_panel
 from vae_book.plots.tables import Table
@@ -63,6 +64,7 @@ def bars_panel(title: str, spreads: dict[str, dict], to: str) -> Panel:
             axes.set_xlim(0.5 * medians[0], 6 * high)
         else:
             axes.set_xlim(0, 1.18 * high)
+            axes.xaxis.set_major_locator(MaxNLocator(6, prune="upper"))  # its label would be cut
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
 
