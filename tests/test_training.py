@@ -219,7 +219,7 @@ def exact(settings, data, turned_over=False):
     model = copy.deepcopy(start.model).double()
     state = algorithm.init(model, images, start.settings)
     for step in range(STEPS):
-        draw = algorithm.draw(model, images, start.settings, start.generator)
+        draw = algorithm.draw(start.model, images, start.settings, start.generator)
         noise = {n: t.double() for n, t in draw._asdict().items() if t.is_floating_point()}
         if turned_over and step == 1:
             first = noise["dream_x"][0]
