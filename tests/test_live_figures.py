@@ -237,7 +237,7 @@ def test_a_card_holds_what_the_verdicts_say():
     shown = card(rows, "Test bound")
     for row, cells in zip(rows, shown.rows, strict=True):
         assert cells[:3] == [
-            row.claim.split(":")[0],
+            row.claim.split(":")[0].replace(" after 10⁸ samples", " at 10⁸").replace(" ", "\xa0"),
             row.paper.removesuffix(" nats"),
             row.ours.removesuffix(" nats"),
         ]

@@ -25,10 +25,11 @@ def card(rows: Iterable[Verdict], quantity: str) -> Table | None:
     for row in rows:
         limit = re.search(r"within .*", row.claim)
         if row.passed and limit:
-            held = row.held.replace(" curves", "").replace(" more without", " without")
+            held = row.held.replace(" curves", "").replace(" more without a run", " not run")
             held = f"{OUTCOMES[row.outcome][0]} {held} {limit[0]}"
             values = map(_short, (row.paper, row.ours, row.difference))
-            body.append([row.claim.partition(":")[0], *values, held])
+            what = row.claim.partition(":")[0].replace(" after 10⁸ samples", " at 10⁸")
+            body.append([what.replace(" ", "\u00a0"), *values, held])
     header = [f"{quantity}, nats", *HEADER, "Curves as in the paper"]
     return Table(header, body, LABEL, n_text_columns=len(header), kind="vc-card") if body else None
 
