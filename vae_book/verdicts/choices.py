@@ -19,7 +19,7 @@ from vae_book.readings import (
     longest,
     same_but,
 )
-from vae_book.verdicts.figure2 import CLOSE, figure2_runs, judged_at
+from vae_book.verdicts.figure2 import CLOSE, figure2_runs, judged_at, tolerance
 from vae_book.verdicts.verdict import interval
 from vae_core.data import dataset_spec
 from vae_core.runs import Run
@@ -157,8 +157,8 @@ def missed(runs: Iterable[Run]) -> dict[tuple[str, str, int], float]:
             for samples in counts:
                 off = [above_the_paper(run, samples) for run in group]
                 off = [value for value in off if np.isfinite(value)]
-                share = 1.0 if limit > 1 else abs(_printed(*_experiment(group[0]), samples))
-                if off and abs(np.mean(off)) > limit * share:
+                theirs = _printed(*_experiment(group[0]), samples)
+                if off and abs(np.mean(off)) > tolerance(limit, theirs):
                     found[experiment] = samples
     return found
 
