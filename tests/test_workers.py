@@ -1,5 +1,6 @@
 """Sweeps of any length, and what ends one: Ctrl-C, leaving the loop, a script without a guard."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 import vae_core.runs.store as runs
 from vae_core import RunConfig, find_run
+from vae_core.runs import workers as pools
 from vae_core.runs.sweep import sweep
 from vae_core.runs.workers import LONGEST, ONE_THREAD, workers
 
@@ -92,6 +94,37 @@ def test_who_leaves_the_loop_early_does_not_wait_for_the_runs_that_are_left():
     assert {name: os.environ.get(name) for name in ONE_THREAD} == before
     found.close()
     assert find_run(endless) is None
+
+
+def miss_the_first(folder):
+    """As some modules do that are being imported when a signal comes."""
+    for times in itertools.count():
+        (folder / str(times)).touch()
+        try:
+            time.sleep(3600)
+        except KeyboardInterrupt:
+            if times:
+                raise
+
+
+def test_a_worker_that_missed_a_signal_is_asked_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(pools, "SECONDS_TO_END", 0.5)
+    with pytest.raises(KeyboardInterrupt), workers(1) as pool:
+        pool.submit("key", miss_the_first, tmp_path)
+        while not (tmp_path / "0").exists():
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+    assert (tmp_path / "1").exists()
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_worker_keeps_no_other_from_ending(killed, monkeypatch):
+    """One of two idle workers waits for tasks, the other for the lock that the first one holds."""
+    monkeypatch.setattr(pools, "SECONDS_TO_END", 0.5)
+    with pytest.raises(KeyError), workers(2) as pool:
+        wait([pool.submit("key", int) for _ in range(10)])
+        os.kill(pool._processes[killed].pid, signal.SIGKILL)
+        raise KeyError
 
 
 def test_a_script_without_a_guard_is_told_of_it(tmp_path):

@@ -24,6 +24,7 @@ from vae_core.runs.hardware import SlowPrecision
 from vae_core.runs.store import Run, get_or_run
 
 SECONDS_TO_CHECKPOINT = 5.0
+SECONDS_TO_END = 30.0  # as between two checkpoints
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 LONGEST = 300  # bytes: a process number and the name of a folder
 NOT_STARTED = (
@@ -74,13 +75,34 @@ class Workers:
     def _terminate(self) -> None:
         for process in self._processes:
             process.terminate()
-        self.pool.shutdown(wait=True, cancel_futures=True)
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """Lets the workers go; those that stay are asked again.
+
+        What a signal's handler raises is lost within a destructor and the import of some modules;
+        and a worker that waits for the lock of a killed one hears nothing but `_tell`.
+        """
+        manager: Any = self.pool._executor_manager_thread
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        left = {process.sentinel: process for process in self._processes}
+        until = time.monotonic() + SECONDS_TO_END
+        while left:
+            for ended in connection.wait(list(left), max(0.0, until - time.monotonic())):
+                del left[ended]
+            if left and time.monotonic() >= until:
+                self._tell.send(None)  # read by nobody, so that all see it
+                for process in left.values():
+                    process.terminate()
+                until = time.monotonic() + SECONDS_TO_END
+        if manager is not None:
+            manager.join()
 
     def what_broke(self) -> str:
         """After the pool broke: lets the workers that are left go; names the runs of the others."""
         self._ended.value = True
-        self._tell.send(None)  # read by nobody, so that all see it
-        self.pool.shutdown(wait=True, cancel_futures=True)
+        self._tell.send(None)
+        self._await_end()
         shown = [card.value.decode().split(" ", 1) for card in self._shown if card.value]
         if not shown:
             return NOT_STARTED
