@@ -6,15 +6,14 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
 from distributed import Client, LocalCluster
+from waiting import wait_until
 
 import vae_core.runs.cluster as cluster
 import vae_core.runs.store as store
@@ -68,8 +67,18 @@ class Worker:
             stderr=subprocess.DEVNULL,
         )
 
-    def signal(self, number):
-        self.process.send_signal(number)
+    def stop(self):
+        """Holds it where it is; returns once all of its threads stand still."""
+        self.process.send_signal(signal.SIGSTOP)
+        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), "the worker has ended"
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
 
 @pytest.fixture
@@ -89,23 +98,28 @@ def scheduler(tmp_path):
         process.wait()
 
 
-def wait_until(condition, seconds=600):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+@contextmanager
+def sweep_by_dask(file, address):
+    """The command, in a process of its own, which ends with the block."""
+    command = [sys.executable, "-m", "vae_book.cli", "sweep", file, "--dask", address]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def kill_in_the_middle(worker, own_store):
     """SIGKILL while a run is under way and all that is finished has been handed over."""
     while True:
         wait_until(lambda: begun(worker.cache) - finished(worker.cache))
-        worker.signal(signal.SIGSTOP)
+        worker.stop()
         lost = begun(worker.cache) - finished(worker.cache)
         if lost and finished(worker.cache) <= finished(own_store):
-            worker.signal(signal.SIGKILL)
+            worker.kill()
             return lost
-        worker.signal(signal.SIGCONT)
+        worker.go_on()
 
 
 def test_a_killed_worker_costs_a_sweep_nothing_but_its_own_run(
@@ -114,19 +128,17 @@ def test_a_killed_worker_costs_a_sweep_nothing_but_its_own_run(
     first, second = (Worker(scheduler, tmp_path / n, empty_reference) for n in ("a", "b"))
     try:
         with Client(scheduler, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=600)
-        with ThreadPoolExecutor(1) as killer:
-            killed = killer.submit(kill_in_the_middle, first, own_store)
-            result = invoke("sweep", file, "--dask", scheduler)
-            (lost,) = killed.result()
+            client.wait_for_workers(2, timeout=300)
+        with sweep_by_dask(file, scheduler) as process:
+            (lost,) = kill_in_the_middle(first, own_store)
+            out, err = process.communicate(timeout=300)
     finally:
         for worker in (first, second):
-            worker.process.kill()
-            worker.process.wait()
-    assert result.exit_code == 0, result.output
+            worker.kill()
+    assert process.returncode == 0, err
     keys = {config.key for config in configs}
     assert finished(own_store) == keys and lost in keys
-    assert sorted(line.split()[0] for line in result.stdout.splitlines()) == sorted(keys)
+    assert sorted(line.split()[0] for line in out.splitlines()) == sorted(keys)
     # each was computed once, but for the one that was lost under way
     assert finished(first.cache) | finished(second.cache) == keys
     assert not finished(first.cache) & finished(second.cache)
@@ -148,12 +160,12 @@ def stop_in_the_middle(worker, configs):
     checkpoints = worker.cache / "checkpoints"
     while True:
         wait_until(lambda: [*checkpoints.glob("*[0-9].safetensors")])
-        worker.signal(signal.SIGSTOP)
+        worker.stop()
         for config in configs:
             path = checkpoints / f"{config.trajectory_key}.{config.n_samples}.safetensors"
             if path.exists() and config.key not in finished(worker.cache):
                 return config, path
-        worker.signal(signal.SIGCONT)
+        worker.go_on()
 
 
 def test_where_workers_share_a_store_one_goes_on_from_the_checkpoint_of_another(
@@ -161,21 +173,19 @@ def test_where_workers_share_a_store_one_goes_on_from_the_checkpoint_of_another(
 ):
     workers = [Worker(scheduler, tmp_path / "a", empty_reference, own_store, first=OFTEN)]
     try:
-        with ThreadPoolExecutor(1) as pool:
-            sweeping = pool.submit(invoke, "sweep", file, "--dask", scheduler)
+        with sweep_by_dask(file, scheduler) as process:
             config, path = stop_in_the_middle(workers[0], configs)
             stopped = store.Trainer(config, store.load_data(config))
             load_checkpoint(path, stopped)
             stopped.seconds += MARK
             save_checkpoint(path, stopped)
             workers.append(Worker(scheduler, tmp_path / "b", empty_reference, own_store))
-            workers[0].signal(signal.SIGKILL)
-            result = sweeping.result()
+            workers[0].kill()
+            _, err = process.communicate(timeout=300)
     finally:
         for worker in workers:
-            worker.process.kill()
-            worker.process.wait()
-    assert result.exit_code == 0, result.output
+            worker.kill()
+    assert process.returncode == 0, err
     assert 0 < stopped.samples < config.n_samples
     assert finished(own_store) == {one.key for one in configs}
     # the mark came along, so the run was not begun anew

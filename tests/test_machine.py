@@ -5,12 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from waiting import wait_until
 
 from vae_book import browser, published
 from vae_book.build import __main__ as build
@@ -97,8 +97,7 @@ def test_a_second_installation_waits_for_the_first_and_then_does_nothing(clone):
     active = {"CONDA_DEFAULT_ENV": "vae_core", "CONDA_PREFIX": str(clone / "environment")}
     (clone / "hold").touch()
     first = make(clone, **active)
-    while not (clone / "calls").exists():
-        time.sleep(0.05)
+    wait_until((clone / "calls").exists)
     second = make(clone, **active)
     assert second.stdout.readline() == f"{WAITS}\n"
     (clone / "hold").unlink()

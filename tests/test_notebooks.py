@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from waiting import wait_until
 
 from vae_book.notebooks import (
     NotebookFailed,
@@ -410,8 +411,7 @@ def interrupted(script, folder):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     started = folder / "started"
-    while process.poll() is None and not (started.exists() and started.read_text()):
-        time.sleep(0.1)
+    wait_until(lambda: process.poll() is not None or (started.exists() and started.read_text()))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     kernels = [int(pid) for pid in started.read_text().split()]
@@ -439,12 +439,11 @@ execute("a.ipynb", progress=False)
 """
     process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
     started = tmp_path / "started"
-    while process.poll() is None and not (started.exists() and started.read_text()):
-        time.sleep(0.1)
+    wait_until(lambda: process.poll() is not None or (started.exists() and started.read_text()))
     process.kill()
     process.wait()
-    while os.path.exists(f"/proc/{started.read_text().strip()}"):
-        time.sleep(0.1)
+    kernel = Path("/proc", started.read_text().strip())
+    wait_until(lambda: not kernel.exists())
 
 
 def test_an_interrupted_build_executes_no_notebook_that_waits(tmp_path):

@@ -4,12 +4,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
+from waiting import wait_until
 
 import vae_core.runs.config as settings
 import vae_core.runs.store as runs
@@ -91,10 +91,8 @@ def test_a_longer_run_continues_the_shorter_one(monkeypatch):
 def wait_for_checkpoint(process):
     """Until ``process`` has written a checkpoint; the folder where it lies."""
     folder = runs.cache_dir() / "checkpoints"
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("*.safetensors")):
-        assert time.monotonic() < deadline and process.poll() is None, "no checkpoint was written"
-        time.sleep(0.02)
+    wait_until(lambda: process.poll() is not None or list(folder.glob("*.safetensors")))
+    assert process.poll() is None, "no checkpoint was written"
     return folder
 
 

@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from waiting import wait_until
 
 import vae_core.runs.store as runs
 from vae_core import RunConfig, find_run, get_or_run, load_dataset
@@ -100,9 +101,7 @@ def test_of_three_processes_with_one_run_one_is_killed(forkserver, empty_referen
     three = [forkserver.Process(target=train_with_checkpoints, args=arguments) for _ in range(3)]
     for process in three:
         process.start()
-    while not list((runs.cache_dir() / "checkpoints").glob("*.safetensors")):
-        assert any(process.is_alive() for process in three)
-        time.sleep(0.02)
+    wait_until(lambda: list((runs.cache_dir() / "checkpoints").glob("*.safetensors")))
     three[0].kill()
     for process in three:
         process.join()
@@ -139,10 +138,7 @@ def kill_a_sweep(file, how):
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 300
-        while len(checkpoints().items() - before.items()) < 2:
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.05)
+        wait_until(lambda: len(checkpoints().items() - before.items()) == 2)
         process.send_signal(how)
         process.communicate(timeout=60)  # the workers hold the pipe until they end
     finally:
@@ -188,14 +184,16 @@ def test_the_message_of_a_killed_worker_names_its_run(monkeypatch):
     monkeypatch.setattr(_ExecutorManagerThread, "shutdown_workers", lambda manager: None)
     spared, victim = (RunConfig(**ENDLESS, seed=seed) for seed in range(2))
 
+    lock = str(runs.cache_dir() / "checkpoints" / f"{victim.key}.lock")
+
+    def trains_the_victim():
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if lock in [file.path for file in child.open_files()]:
+                    return child
+
     def kill():
-        lock = str(runs.cache_dir() / "checkpoints" / f"{victim.key}.lock")
-        while True:
-            for child in psutil.Process().children(recursive=True):
-                with suppress(psutil.Error):
-                    if lock in [file.path for file in child.open_files()]:
-                        return child.kill()
-            time.sleep(0.1)
+        wait_until(trains_the_victim).kill()
 
     with ThreadPoolExecutor(1) as other, pytest.raises(SweepError) as failed:
         other.submit(kill)

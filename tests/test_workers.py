@@ -10,6 +10,7 @@ from concurrent.futures import wait
 from contextlib import suppress
 
 import pytest
+from waiting import wait_until
 
 import vae_core.runs.store as runs
 from vae_core import RunConfig, find_run
@@ -71,10 +72,7 @@ def test_ctrl_c_ends_a_sweep_with_one_checkpoint_and_no_other_run(send, tmp_path
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 300
-        while not checkpoints():
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.05)
+        wait_until(checkpoints)
         send(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=120)  # the worker holds the pipe until it ends
     finally:
@@ -111,8 +109,7 @@ def test_a_worker_that_missed_a_signal_is_asked_again(tmp_path, monkeypatch):
     monkeypatch.setattr(pools, "SECONDS_TO_END", 0.5)
     with pytest.raises(KeyboardInterrupt), workers(1) as pool:
         pool.submit("key", miss_the_first, tmp_path)
-        while not (tmp_path / "0").exists():
-            time.sleep(0.05)
+        wait_until((tmp_path / "0").exists)
         raise KeyboardInterrupt
     assert (tmp_path / "1").exists()
 
