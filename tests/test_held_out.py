@@ -1,0 +1,138 @@
+"""Which images the paper's test curves on MNIST are of, by the gap to the training bound."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import vae_core as vc
+from vae_book.plots.paper import fig2_of
+from vae_book.readings import is_of_reading
+from vae_book.verdicts import figure2_runs
+from vae_book.verdicts.findings import findings
+from vae_book.verdicts.held_out import Gap, gaps, gaps_table, misses
+
+STUDY = json.loads(
+    (Path(__file__).parents[1] / "book/studies/held_out.json").read_text()
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def far():
+    """A stored run of AEVB on MNIST that goes on to a hundred million samples."""
+    runs = [run for run in figure2_runs(vc.all_runs()) if run.config.dataset == "mnist"]
+    return next(run for run in runs if run.curve["samples"][-1] >= 1e8)
+
+
+def row_of(run, samples, test, validation):
+    config = run.config
+    told = dict(test_bound=test, validation_bound=validation, samples=samples)
+    return dict(algorithm=config.algorithm, latent_dim=config.latent_dim) | told
+
+
+def test_a_gap_on_validation_images_is_that_on_test_images_and_how_much_harder_they_are(far):
+    study = [row_of(far, 2e6, -100.0, -101.0), row_of(far, 5e7, -90.0, -87.0)]
+    study.append(dict(row_of(far, 9e6, 0.0, 0.0), latent_dim=7))
+    early, late = gaps(study, [far])
+    for gap, samples, harder in ((early, 1e7, 1.0), (late, 1e8, -3.0)):
+        train, test = (fig2_of(far, split).at(samples) for split in ("train", "test"))
+        assert gap[:3] == (far.config.algorithm, far.config.latent_dim, samples)
+        assert gap.paper == pytest.approx(train - test)
+        assert gap.test == far.at(samples, "train_bound") - far.at(samples, "test_bound")
+        assert gap.validation == pytest.approx(gap.test + harder)
+
+
+def test_without_a_model_of_the_experiment_there_is_no_gap(far):
+    assert gaps([], [far]) == []
+    assert gaps_table([]).rows == []
+
+
+def test_the_table_ends_with_the_mean_distance_from_the_papers_gaps():
+    rows = [Gap("aevb", 3, 1e7, 1.0, 3.0, 1.5), Gap("aevb", 5, 1e7, 0.0, -1.0, 0.5)]
+    assert misses(rows) == (1.5, 0.5)
+    assert gaps_table(rows).rows[-1][-2:] == ["1.5", "0.5"]
+
+
+@pytest.mark.data("mnist")
+def test_the_study_has_the_bounds_of_the_stored_models():
+    """One draw for each image: 10,000 of them move a mean by less than 0.1 nats."""
+    data, checked = vc.load_dataset("mnist"), 0
+    for run in vc.all_runs():
+        config, samples = run.config, run.curve["samples"][-1]
+        if config.dataset != "mnist" or config.seed or not run.has_weights:
+            continue
+        if not is_of_reading(config) or samples < 1e8:
+            continue
+        mine = row_of(run, samples, None, None)
+        (row,) = [r for r in STUDY if all(r[k] == mine[k] for k in list(mine)[:2] + ["samples"])]
+        for name, x in (("test_bound", data.test), ("validation_bound", data.valid)):
+            with torch.no_grad():
+                bound = vc.sgvb_b(run.model(), x, generator=torch.Generator().manual_seed(1))
+            assert row[name] == pytest.approx(bound.mean().item(), abs=0.15)
+            checked += 1
+    assert checked >= 6
+
+
+def test_the_study_has_every_experiment_of_figure_2_on_mnist():
+    found = {(row["algorithm"], row["latent_dim"]) for row in STUDY}
+    assert found == {(a, n) for a in ("aevb", "wake_sleep") for n in (3, 5, 10, 20, 200)}
+
+
+def test_the_page_says_what_the_gaps_say():
+    page = (Path(__file__).parents[1] / "book/reproducibility/paper_curves.ipynb").read_text()
+    cells = [
+        cell["source"] for cell in json.loads(page)["cells"] if cell["cell_type"] == "markdown"
+    ]
+    page = " ".join("".join(map("".join, cells)).split())
+    rows = gaps(STUDY, vc.all_runs())
+    early, late = ([gap for gap in rows if gap.samples == samples] for samples in (1e7, 1e8))
+    test, validation = misses(early)
+    nearer = sum(abs(g.validation - g.paper) < abs(g.test - g.paper) for g in early)
+    told = f"lie {test:.1f} nats from the paper's on the test images and {validation:.1f} on the"
+    assert told in page and f"nearer in {nearer} of {len(early)} experiments" in page
+    spread = {}
+    for run in figure2_runs(vc.all_runs()):
+        if run.config.dataset == "mnist":
+            kind = run.config.algorithm, run.config.latent_dim
+            gap = run.at(3e6, "train_bound") - run.at(3e6)
+            spread.setdefault(kind, []).append(gap)
+    most = max(torch.tensor(values).std().item() for values in spread.values())
+    assert f"a gap moves by {most:.1f} nats at most" in page and len(spread) == 10
+    sleep = {gap.latent_dim: gap.paper for gap in early if gap.algorithm == "wake_sleep"}
+    assert f"from −{-sleep[3]:.1f} with 3 latent variables to {sleep[200]:.1f} with 200" in page
+
+    def easier(rows, dims):
+        """How much easier the validation images are than the test images."""
+        kinds = [row for row in rows if row["latent_dim"] in dims]
+        values = [row["validation_bound"] - row["test_bound"] for row in kinds]
+        return f"{min(values, key=abs):.1f}", f"{max(values, key=abs):.1f}"
+
+    short = [row for row in STUDY if row["samples"] <= 1e7]
+    aevb = [row for row in STUDY if row["algorithm"] == "aevb"]
+    assert "{} to {} nats easier than the test images with 3".format(*easier(short, [3])) in page
+    least, most = (value.removeprefix("-") for value in easier(short, [10, 20, 200]))
+    assert f"{least} to {most} nats harder with 10, 20 and 200" in page
+    assert "look worse by {} to {} nats with 3".format(*easier(aevb, [3])) in page
+    least, most = (value.removeprefix("-") for value in easier(STUDY, [10, 20, 200]))
+    assert f"better by {least} to {most} with 10 or more" in page
+    assert max(abs(float(value)) for value in easier(short, [5])) < 0.4  # "about as hard"
+    small = {gap.latent_dim: gap for gap in late if gap.latent_dim < 10}
+    told = f"a gap of {small[3].validation:.1f} and {small[5].validation:.1f} nats on the"
+    assert told in page
+    assert f"paper's is {small[3].paper:.1f} and {small[5].paper:.1f}" in page
+    ambiguities = Path(__file__).parents[1] / "book/reproducibility/ambiguities.ipynb"
+    far = [row for row in aevb if row["samples"] == 1e8]
+    explained = (easier(far, [size])[0] for size in (3, 5))
+    assert "would explain {} and {} of these".format(*explained) in ambiguities.read_text()
+
+
+def test_the_front_page_has_the_finding_where_a_model_was_evaluated():
+    mean_face = json.loads((Path(__file__).parents[1] / "book/studies/mean_face.json").read_text())
+    runs = vc.all_runs()
+    with_it, without = (findings(runs, mean_face, study) for study in (STUDY, []))
+    (card,) = [found for found in with_it if found not in without]
+    early = [gap for gap in gaps(STUDY, runs) if gap.samples == 1e7]
+    test, validation = misses(early)
+    assert f"{validation:.1f} nats from the paper’s on average and not {test:.1f}" in card.text
+    assert card.number == "10 of 10" and card.page == "reproducibility/paper_curves"

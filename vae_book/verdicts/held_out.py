@@ -1,0 +1,73 @@
+"""Which images the paper's curves called "test" are of on MNIST: the gap to the training bound."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_book.plots.paper import fig2_of
+from vae_book.plots.style import name_of
+from vae_book.plots.tables import Table, nats, power
+from vae_book.verdicts.figure2 import figure2_runs
+from vae_core.runs import Run
+
+COUNTS = (1e7, 1e8)  # samples
+
+
+class Gap(NamedTuple):
+    """The training bound less the bound on images held out, in nats, of one experiment."""
+
+    algorithm: str
+    latent_dim: int
+    samples: float
+    paper: float
+    test: float  # ours, on the test images
+    validation: float  # ours, on the validation images
+
+
+def gaps(study: Iterable[Mapping[str, Any]], runs: Iterable[Run]) -> list[Gap]:
+    """Every experiment of Figure 2 on MNIST, at each of COUNTS that our run of seed 0 reaches.
+
+    `study` is `book/studies/held_out.json`. How much harder the validation images are is taken
+    from its model of the same experiment that was trained longest, but no longer.
+    """
+    rows = []
+    for run in figure2_runs(runs):
+        config = run.config
+        if config.dataset != "mnist" or config.seed:
+            continue
+        for samples in COUNTS:
+            mine = [row for row in study if _is_of(row, run) and row["samples"] <= samples]
+            train, test = (fig2_of(run, split).at(samples) for split in ("train", "test"))
+            gap = run.at(samples, "train_bound") - run.at(samples)
+            if mine and np.isfinite(gap):
+                model = max(mine, key=lambda row: row["samples"])
+                harder = model["test_bound"] - model["validation_bound"]
+                kind = config.algorithm, config.latent_dim, samples
+                rows.append(Gap(*kind, float(train - test), gap, gap + harder))
+    return sorted(rows)
+
+
+def _is_of(row: Mapping[str, Any], run: Run) -> bool:
+    return (row["algorithm"], row["latent_dim"]) == (run.config.algorithm, run.config.latent_dim)
+
+
+def misses(rows: Sequence[Gap]) -> tuple[float, float]:
+    """Mean absolute differences from the paper's gaps: on the test images, on the others."""
+    test, validation = (np.mean([abs(g[i] - g.paper) for g in rows]) for i in (4, 5))
+    return float(test), float(validation)
+
+
+def gaps_table(rows: Sequence[Gap]) -> Table:
+    """A row for each experiment and sample count, and the mean distance from the paper's."""
+    cells = [
+        [name_of(gap.algorithm), str(gap.latent_dim), power(gap.samples)]
+        + [nats(value, signed=True) for value in (gap.paper, gap.test, gap.validation)]
+        for gap in rows
+    ]
+    if rows:
+        cells.append(["mean distance", "", "", "", *map(nats, misses(rows))])
+    header = ["", "<i>N</i><sub>z</sub>", "after samples", "the paper's"]
+    header += ["ours, test images", "ours, validation images"]
+    label = "The training bound less the bound on images held out, on MNIST, in nats"
+    return Table(header, cells, label, n_text_columns=3)
