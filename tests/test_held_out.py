@@ -8,7 +8,7 @@ import torch
 
 import vae_core as vc
 from vae_book.plots.paper import fig2_of
-from vae_book.readings import is_of_reading
+from vae_book.readings import config_of, is_of_reading, same_but
 from vae_book.verdicts import figure2_runs
 from vae_book.verdicts.findings import findings
 from vae_book.verdicts.held_out import Gap, gaps, gaps_table, misses
@@ -121,6 +121,21 @@ def test_the_page_says_what_the_gaps_say():
     told = f"a gap of {small[3].validation:.1f} and {small[5].validation:.1f} nats on the"
     assert told in page
     assert f"paper's is {small[3].paper:.1f} and {small[5].paper:.1f}" in page
+
+    def gap(samples, **choice):
+        """Of AEVB with 3 latent variables: training bound, and how far above the test bound."""
+        choice = dict(step_size=0.02, adagrad_warmup=0, adagrad_epsilon=1e-8) | choice
+        config = config_of("mnist", "aevb", 3, settings=choice)
+        found = [run for run in vc.all_runs() if same_but(run.config, config)]
+        run = max(found, key=lambda run: run.config.n_samples)
+        train = run.at(samples, "train_bound")
+        return train, train - run.at(samples)
+
+    (fast, theirs), (slow, ours) = gap(1e7, step_size=0.1, adagrad_warmup=100), gap(3e7)
+    assert f"{fast:.0f}" == f"{slow:.0f}" == "-134" and "to −134 nats on the training" in page
+    assert f"the same gap to the test images there, {theirs:.1f} and {ours:.1f} nats" in page
+    root, none = gap(1e7, adagrad_epsilon=1e-4)[1], gap(1e7)[1]
+    assert f"after ten million is {root:.1f} and not {none:.1f}" in page
     ambiguities = Path(__file__).parents[1] / "book/reproducibility/ambiguities.ipynb"
     far = [row for row in aevb if row["samples"] == 1e8]
     explained = (easier(far, [size])[0] for size in (3, 5))

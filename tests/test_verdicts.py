@@ -12,7 +12,12 @@ from vae_book.plots import paper
 from vae_book.plots.curves import truths_of
 from vae_book.plots.marginal import end_of
 from vae_book.readings import config_of
-from vae_book.verdicts.contests import CONSIDERABLY, equal_pairs, reading_pairs
+from vae_book.verdicts.contests import (
+    CONSIDERABLY,
+    best_step_pairs,
+    equal_pairs,
+    reading_pairs,
+)
 from vae_book.verdicts.figure2 import figure2_runs
 from vae_book.verdicts.figure3 import figure3_runs
 from vae_book.verdicts.verdict import interval, lead_words, miss, outcome, sizes
@@ -50,6 +55,21 @@ def with_metrics(run, **metrics):
 def row_of(runs, start):
     (row,) = [row for row in v.verdicts(runs) if row.claim.startswith(start)]
     return row
+
+
+def test_a_choice_that_only_one_algorithm_was_trained_with_is_no_candidate():
+    def tried(algorithm, *steps):
+        return [
+            run_at(
+                100 * step, algorithm=algorithm, settings={"step_size": step, "adagrad_warmup": 0}
+            )
+            for step in steps
+        ]
+
+    runs = [*tried("aevb", 0.01, 0.02, 0.1), *tried("wake_sleep", 0.01, 0.02)]
+    ((aevb, rival),) = best_step_pairs(runs)
+    assert (aevb.config.step_size, rival.config.step_size) == (0.02, 0.02)
+    assert best_step_pairs([*tried("aevb", 0.02, 0.1), *tried("wake_sleep", 0.01, 0.02)]) == []
 
 
 def test_the_papers_own_curves_are_a_reproduction():

@@ -100,22 +100,25 @@ def best_step_pairs(runs: Iterable[Run]) -> list[Pair]:
     """(AEVB, wake-sleep) for each experiment, each with the step that serves it best.
 
     Only runs at the readings' settings, but for the step and its warm-up, of the reading's seed 0.
-    The best step is the one with the highest training bound where all candidates of both reach,
-    and an algorithm without two candidates is not judged: nothing was chosen.
+    Candidates are the choices that both were trained with, so that neither has a larger menu. The
+    best is the one with the highest training bound where all candidates of both reach; with one
+    candidate alone nothing was chosen, and nothing is judged.
     """
     free = FREE_FIELDS | {"step_size", "adagrad_warmup"}
-    candidates: dict[tuple, list[Run]] = {}
+    candidates: dict[tuple, dict[tuple, Run]] = {}
     mine = [run for run in runs if is_of_reading(run.config, free)]
     mine = [run for run in mine if run.config.seed == 0 and run.curve["samples"][-1] >= SHORTEST]
-    for (dataset, dim, algorithm, _, _), run in longest(mine, _experiment_and_step).items():
-        candidates.setdefault((dataset, dim, algorithm), []).append(run)
+    for (dataset, dim, algorithm, *step), run in longest(mine, _experiment_and_step).items():
+        candidates.setdefault((dataset, dim, algorithm), {})[tuple(step)] = run
     pairs = []
     for dataset, dim, algorithm in candidates:
-        both = [candidates.get((dataset, dim, name), []) for name in ("aevb", "wake_sleep")]
-        if algorithm != "aevb" or min(map(len, both)) < 2:
+        both = [candidates.get((dataset, dim, name), {}) for name in ("aevb", "wake_sleep")]
+        shared = both[0].keys() & both[1].keys()
+        if algorithm != "aevb" or len(shared) < 2:
             continue
-        samples = common_count(itertools.chain(*both))
-        aevb, other = (max(g, key=lambda run: run.at(samples, "train_bound")) for g in both)
+        groups = [[group[step] for step in sorted(shared)] for group in both]
+        samples = common_count(itertools.chain(*groups))
+        aevb, other = (max(g, key=lambda run: run.at(samples, "train_bound")) for g in groups)
         pairs.append((aevb, other))
     return pairs
 
