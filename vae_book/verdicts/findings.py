@@ -43,7 +43,7 @@ class Findings(list[Finding]):
         return "\n".join(f"{found.number}: {found.title}. {found.text}" for found in self)
 
 
-def findings(runs: Iterable[Run], mean_face: Mapping, held_out: Iterable[Mapping]) -> Findings:
+def findings(runs: Iterable[Run], mean_face: Mapping, held_out: Sequence[Mapping]) -> Findings:
     """The book's findings, as far as the stored runs can tell of them.
 
     Args:
@@ -133,7 +133,7 @@ def _estimator(fig3: Mapping) -> Finding | None:
     return Finding(f"+{nats(max(gaps))} nats", title, text, "reproducibility/estimator")
 
 
-def _held_out(runs: Sequence[Run], study: Iterable[Mapping]) -> Finding | None:
+def _held_out(runs: Sequence[Run], study: Sequence[Mapping]) -> Finding | None:
     rows = [gap for gap in gaps(study, runs) if gap.samples == COUNTS[0]]
     if not rows:
         return None
