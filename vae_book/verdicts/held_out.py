@@ -68,6 +68,6 @@ def gaps_table(rows: Sequence[Gap]) -> Table:
     ]
     if rows:
         cells.append(["mean distance", "", "", "", *map(nats, misses(rows))])
-    header = ["", "<i>N</i><sub>z</sub>", "samples", "paper", "ours: test", "ours: validation"]
+    header = ["", "<i>N</i><sub>z</sub>", "after", "paper", "ours: test", "ours: valid."]
     label = "The training bound less the bound on images held out, on MNIST, in nats"
     return Table(header, cells, label, n_text_columns=3, kind="tight")
