@@ -177,8 +177,9 @@ def test_what_was_tried_for_the_curves_that_miss_is_told(page, runs, off):
     half, late, ours = (
         -off(*small, (*choice, 1.0), 1e7) for choice in ((0.01, 0), (0.02, 100), (0.02, 0))
     )
-    assert f"half the step is {half:.1f} nats below, accumulating first {late:.1f} and" in page
-    assert f"and our choice {ours:.1f}. A step of 0.1" in page
+    narrow = -off(*small, (0.02, 0, 0.3), 1e7)
+    assert f"half the step is {half:.1f} nats below, accumulating first {late:.1f}, our" in page
+    assert f"choice {ours:.1f} and a narrower prior on the weights {narrow:.1f}. A step" in page
     early, end = (off(*small, (0.1, 100, 1.0), samples) for samples in (1e6, 1e7))
     assert f"ends {-end:.1f} below, yet is {early:.1f} above after a million" in page
     config = readings.config_of(

@@ -8,7 +8,7 @@ import numpy as np
 from vae_book.claims import AXIS_END
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
-from vae_book.plots.style import name_of
+from vae_book.plots.style import name_of, plain
 from vae_book.plots.tables import Table, above_the_paper, mean_and_sd, nats, power
 from vae_book.readings import (
     choice_of,
@@ -181,7 +181,7 @@ def trial_tables(runs: Iterable[Run], counts: Sequence[float] = COUNTS) -> list[
         name = _title(*experiment)
         header = [f"{name}: {CHOICE[0]}", *CHOICE[1:], "products", "seeds", *map(power, counts)]
         header += ["ends at", "there"]
-        title = f"{name}: the test bound less the paper's by choice, in nats"
+        title = f"{plain(name)}: the test bound less the paper's by choice, in nats"
         tables.append(Table(header, rows, title, 4, "tight"))
     return tables
 
@@ -213,4 +213,4 @@ def _labels(dataset: str, algorithm: str, latent_dim: int) -> list[str]:
 
 
 def _title(dataset: str, algorithm: str, latent_dim: int) -> str:
-    return f"{name_of(algorithm)} on {dataset_spec(dataset).title}, Nz = {latent_dim}"
+    return f"{name_of(algorithm)} on {dataset_spec(dataset).title}, {NZ} = {latent_dim}"

@@ -1,4 +1,4 @@
-"""Which images the paper's curves called "test" are of on MNIST: the gap to the training bound."""
+"""The gap between training bound and test bound on MNIST: of which images, and whose fault."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -71,3 +71,25 @@ def gaps_table(rows: Sequence[Gap]) -> Table:
     header = ["", "<i>N</i><sub>z</sub>", "after", "paper", "ours: test", "ours: valid."]
     label = "The training bound less the bound on images held out, on MNIST, in nats"
     return Table(header, cells, label, n_text_columns=3, kind="tight")
+
+
+def shares_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Table:
+    """Whose the overfitting is: how far q(z|x) is from the posterior on either kind of image.
+
+    `study` is `book/studies/who_overfits.json`. A row for each of its models among `runs`:
+    KL(q(z|x) || p(z|x)) on training and on test images, mean and standard error, how much more it
+    is on the latter, and the training bound less the test bound where the run ends, in nats.
+    """
+    stored, rows = {run.key: run for run in runs}, []
+    for row in (row for row in study if row["key"] in stored):
+        run = stored[row["key"]]
+        config, end = run.config, float(run.curve["samples"][-1])
+        train, test = row["train"], row["test"]
+        cells = [name_of(config.algorithm), str(config.hidden[0]), power(end)]
+        cells += [f"{nats(kl['mean'])} ± {nats(kl['stderr'])}" for kl in (train, test)]
+        gap = run.at(end, "train_bound") - run.at(end)
+        cells += [nats(value, signed=True) for value in (test["mean"] - train["mean"], gap)]
+        rows.append(cells)
+    header = ["", "hidden", "samples", "KL, training", "KL, test", "more", "bounds apart"]
+    label = "The divergence of q(z|x) from the posterior, and how far apart the bounds are, in nats"
+    return Table(header, rows, label, n_text_columns=3, kind="tight")

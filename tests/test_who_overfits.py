@@ -1,0 +1,103 @@
+"""Whose the overfitting is: the study's divergences, and what the pages say of them."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.distributions import MultivariateNormal, kl_divergence
+
+import vae_core as vc
+from vae_book.readings import config_of, same_but
+from vae_book.verdicts.held_out import shares_table
+from vae_core.linear_gaussian import exact_posterior, linear_gaussian
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+STUDY = json.loads((BOOK / "studies/who_overfits.json").read_text())
+RUNS = {run.key: run for run in vc.all_runs()}
+
+
+@pytest.fixture(scope="module")
+def study():
+    path = BOOK / "studies/who_overfits.py"
+    spec = importlib.util.spec_from_file_location("who_overfits", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_divergence_is_that_of_two_gaussians(study):
+    """Four standard errors of a mean over rows, by the spread of single draws."""
+    generator = torch.Generator().manual_seed(0)
+    model = linear_gaussian(6, 2, widening=4.0, generator=generator)
+    x = torch.randn(200, 6, generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        q = model.encode(x)
+        wide = MultivariateNormal(q.mean, scale_tril=q.stddev.diag_embed())
+        exact = kl_divergence(wide, exact_posterior(model, x)).mean().item()
+        draws = vc.sgvb_b(model, x.repeat(500, 1), generator=generator).reshape(500, -1)
+    error = (draws.var(0).mean().item() / study.N_MC / len(x)) ** 0.5
+    assert study.divergence(model, x).mean().item() == pytest.approx(exact, abs=4 * error)
+    assert 20 * error < exact
+
+
+@pytest.mark.data("mnist")
+def test_the_study_has_the_divergences_of_the_stored_models(study):
+    """Other draws, and a sum of a thousand weights, move one image's divergence by some percent."""
+    data = vc.load_dataset("mnist")
+    for row in STUDY[:1] + STUDY[-1:]:
+        model = RUNS[row["key"]].model()
+        for split, x in (("train", data.train), ("test", data.test)):
+            images = x[:: len(x) // row["n_images"]][: study.N_FIRST]
+            found = study.divergence(model, images).tolist()
+            assert found == pytest.approx(row[split]["first"], rel=0.1, abs=0.2)
+
+
+def test_a_table_has_the_models_that_are_stored_here():
+    (run,) = [RUNS[row["key"]] for row in STUDY if RUNS[row["key"]].curve["samples"][-1] >= 1e8]
+    (row,) = [row for row in STUDY if row["key"] == run.key]
+    (cells,) = shares_table(STUDY, [run]).rows
+    more = row["test"]["mean"] - row["train"]["mean"]
+    apart = run.curve["train_bound"][-1] - run.curve["test_bound"][-1]
+    assert cells[:2] == ["AEVB", "500"] and cells[5:] == [f"+{more:.1f}", f"+{apart:.1f}"]
+    assert shares_table(STUDY, []).rows == []
+
+
+def test_the_pages_say_what_the_study_says():
+    cells = json.loads((BOOK / "reproducibility/ambiguities.ipynb").read_text())["cells"]
+    page = " ".join(" ".join("".join(c["source"]) for c in cells if "whose" in c["id"]).split())
+    kinds = {}
+    for row in STUDY:
+        run = RUNS[row["key"]]
+        end = float(run.curve["samples"][-1])
+        more = row["test"]["mean"] - row["train"]["mean"]
+        error = (row["test"]["stderr"] ** 2 + row["train"]["stderr"] ** 2) ** 0.5
+        apart = run.at(end, "train_bound") - run.at(end)
+        kind = run.config.algorithm, run.config.hidden[0], end
+        kinds[kind] = more, error, apart, row["test"]
+        if run.config.algorithm == "aevb":  # "the encoder's, and all of it"
+            assert more > 0 and more > apart - 2 * error
+        else:  # "as far on either kind"
+            assert abs(more) < 2 * error
+    assert len(kinds) == 4
+    more, error, apart, test = kinds["aevb", 500, 1e8]
+    assert f"{more:.1f} nats farther from the posterior on test images than on training" in page
+    assert f"give or take {error:.1f}, where the bounds are {apart:.1f} apart" in page
+    assert abs(more - apart) < error  # "within what a thousand images can tell"
+    told = f"test images lose {test['median']:.1f} nats or less and a tenth of them "
+    assert f"{told}{test['worst_tenth']:.1f} or more" in page
+    more, _, apart, _ = kinds["aevb", 500, 1e7]
+    assert f"ten million {more:.1f}, where they are {apart:.1f} apart" in page
+    same = (kinds[name, 100, 68_250_000.0][3]["mean"] for name in ("wake_sleep", "aevb"))
+    assert "{:.1f} nats in place of {:.1f}".format(*same) in page
+
+    def apart_with(prior_sd):
+        settings = dict(prior_sd=prior_sd, n_samples=10_000_000, matmul_precision="medium")
+        config = config_of("mnist", "aevb", 3, settings=settings)
+        run = next(run for run in RUNS.values() if same_but(run.config, config, {"n_samples"}))
+        return run.at(1e7, "train_bound") - run.at(1e7)
+
+    narrow, wide = apart_with(0.3), apart_with(1.0)
+    assert f"1 the bounds are {narrow:.1f} apart after ten million samples" in page
+    assert f"and with 1 they are {wide:.1f}" in page
