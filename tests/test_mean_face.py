@@ -1,18 +1,17 @@
 """Wake-sleep and the mean face: the page's linear system, and what it says of its studies."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from studies import STUDIES, study
 
 import vae_core as vc
 from vae_core.algorithms.wake_sleep import sleep_objective
 
 ROOT = Path(__file__).resolve().parents[1]
-STUDIES = ROOT / "book/studies"
 MEAN_FACE = json.loads((STUDIES / "mean_face.json").read_text())
 WAKES = {
     (run["step_size"], run["prior_sd"]): run
@@ -27,13 +26,6 @@ def prose():
     cells = json.loads((ROOT / "book/method/rivals.ipynb").read_text())["cells"]
     text = " ".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     return " ".join(text.split())
-
-
-def study(name):
-    spec = importlib.util.spec_from_file_location(name, STUDIES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def at(run, samples, column="curve"):

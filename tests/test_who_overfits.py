@@ -1,11 +1,11 @@
 """Whose the overfitting is: the study's divergences, and what the pages say of them."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from studies import STUDIES, study
 from torch.distributions import MultivariateNormal, kl_divergence
 
 import vae_core as vc
@@ -14,20 +14,16 @@ from vae_book.verdicts.held_out import shares_table
 from vae_core.linear_gaussian import exact_posterior, linear_gaussian
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
-STUDY = json.loads((BOOK / "studies/who_overfits.json").read_text())
+STUDY = json.loads((STUDIES / "who_overfits.json").read_text())
 RUNS = {run.key: run for run in vc.all_runs()}
 
 
 @pytest.fixture(scope="module")
-def study():
-    path = BOOK / "studies/who_overfits.py"
-    spec = importlib.util.spec_from_file_location("who_overfits", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def whose():
+    return study("who_overfits")
 
 
-def test_the_divergence_is_that_of_two_gaussians(study):
+def test_the_divergence_is_that_of_two_gaussians(whose):
     """Four standard errors of a mean over rows, by the spread of single draws."""
     generator = torch.Generator().manual_seed(0)
     model = linear_gaussian(6, 2, widening=4.0, generator=generator)
@@ -37,20 +33,20 @@ def test_the_divergence_is_that_of_two_gaussians(study):
         wide = MultivariateNormal(q.mean, scale_tril=q.stddev.diag_embed())
         exact = kl_divergence(wide, exact_posterior(model, x)).mean().item()
         draws = vc.sgvb_b(model, x.repeat(500, 1), generator=generator).reshape(500, -1)
-    error = (draws.var(0).mean().item() / study.N_MC / len(x)) ** 0.5
-    assert study.divergence(model, x).mean().item() == pytest.approx(exact, abs=4 * error)
+    error = (draws.var(0).mean().item() / whose.N_MC / len(x)) ** 0.5
+    assert whose.divergence(model, x).mean().item() == pytest.approx(exact, abs=4 * error)
     assert 20 * error < exact
 
 
 @pytest.mark.data("mnist")
-def test_the_study_has_the_divergences_of_the_stored_models(study):
+def test_the_study_has_the_divergences_of_the_stored_models(whose):
     """Other draws, and a sum of a thousand weights, move one image's divergence by some percent."""
     data = vc.load_dataset("mnist")
     for row in STUDY[:1] + STUDY[-1:]:
         model = RUNS[row["key"]].model()
         for split, x in (("train", data.train), ("test", data.test)):
-            images = x[:: len(x) // row["n_images"]][: study.N_FIRST]
-            found = study.divergence(model, images).tolist()
+            images = x[:: len(x) // row["n_images"]][: whose.N_FIRST]
+            found = whose.divergence(model, images).tolist()
             assert found == pytest.approx(row[split]["first"], rel=0.1, abs=0.2)
 
 

@@ -89,7 +89,8 @@ def shares_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
         cells += [f"{nats(kl['mean'])} ± {nats(kl['stderr'])}" for kl in (train, test)]
         gap = run.at(end, "train_bound") - run.at(end)
         cells += [nats(value, signed=True) for value in (test["mean"] - train["mean"], gap)]
-        rows.append(cells)
+        rows.append(((config.algorithm, -config.hidden[0], end), cells))
+    rows = [cells for _, cells in sorted(rows)]
     header = ["", "hidden", "samples", "KL, training", "KL, test", "more", "bounds apart"]
     label = "The divergence of q(z|x) from the posterior, and how far apart the bounds are, in nats"
     return Table(header, rows, label, n_text_columns=3, kind="tight")
