@@ -89,7 +89,7 @@ def test_settings_may_be_written_in_three_ways(monkeypatch, words):
 
 def test_long_training_is_not_begun_unasked():
     output = call("run", "-p", "n_samples=10_000_000", status=2)
-    assert "mnist-aevb-z20-s0-" in output and "takes about 14 minutes: say --train" in output
+    assert "mnist-aevb-z20-s0-" in output and "takes about 15 minutes: say --train" in output
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,7 @@ def test_a_square_table_is_not_turned_over():
     [
         (ROWS.astype(complex), "numpy makes complex128 of it: use .* or .real"),
         (torch.tensor(ROWS).to(torch.complex64), "x_train is of torch.complex64: use its .real"),
+        (torch.tensor(ROWS).to_sparse(), "x_train is of torch.sparse_coo: use its .to_dense"),
         (ROWS.astype(object), r"numpy makes object of it: use .astype\(float\)"),
         ([["0.5", "0.25"]], "numpy makes <U4 of it"),
         ([[0.5], [0.5, 0.5]], "x_train: an array of numbers is needed"),

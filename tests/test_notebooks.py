@@ -266,6 +266,20 @@ def test_a_failing_cell_is_named_and_leaves_the_output_alone(tmp_path):
     assert "Traceback" in (tmp_path / "out.failed.ipynb").read_text()
 
 
+def test_a_failed_notebook_that_is_executed_again_stays(tmp_path):
+    notebook = write(tmp_path / "out.failed.ipynb", "x = 1", "x + 1")
+    execute(notebook, tmp_path / "out.ipynb", progress=False)
+    assert sorted(os.listdir(tmp_path)) == ["out.failed.ipynb", "out.ipynb"]
+
+
+@pytest.mark.parametrize("name", ["page.html", "folder.ipynb"])
+def test_an_output_that_is_no_notebook_is_refused_before_a_kernel_starts(name, tmp_path, no_kernel):
+    notebook = write(tmp_path / "a.ipynb", "x = 1", "x + 1")
+    (tmp_path / "folder.ipynb").mkdir()
+    with pytest.raises(ParameterError, match=f"{name}'.* name ends in .ipynb"):
+        execute(notebook, tmp_path / name)
+
+
 @pytest.mark.parametrize(
     "name, values, words",
     [

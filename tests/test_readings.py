@@ -54,6 +54,16 @@ def test_settings_go_before_the_reading_and_the_seed():
     assert not readings.is_of_reading(config)
 
 
+def test_a_run_whose_experiment_has_no_reading_here_is_of_none(tmp_path):
+    wide = dict(dataset="digits", algorithm="mcem", latent_dim=30)  # Appendix D serves up to 24
+    assert not readings.is_of_reading(RunConfig(**wide, log_marginal="importance_sampling"))
+    own = tmp_path / "own.npz"
+    np.savez(own, train=np.eye(4), test=np.eye(4))
+    config = RunConfig(dataset=str(own))
+    own.unlink()
+    assert not readings.is_of_reading(config)
+
+
 def test_what_has_no_reading_of_its_own_is_read_by_the_defaults():
     assert readings.config_of("digits", "mcem", 2) == RunConfig(
         dataset="digits", algorithm="mcem", latent_dim=2

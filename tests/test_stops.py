@@ -339,8 +339,8 @@ def test_an_interruption_comes_back_from_a_worker_whole(tmp_path):
             },
             r"mcem-.*params/decoder",
         ),
-        ({"prior_sd": 1e-20}, "prior_sd=1e-20 is too narrow; try a wider one"),
-        ({"algorithm": "autoencoder", "init_sd": 1e30}, "autoencoder-"),
+        ({"prior_sd": 1e-9, "init_sd": 1e3}, "prior_sd=1e-09 is too narrow; try a wider one"),
+        ({"algorithm": "autoencoder", "init_sd": 1e30}, "autoencoder-.* init_sd=1e.30, the scale"),
     ],
 )
 def test_a_run_that_diverges_is_not_stored(fields, message):

@@ -88,6 +88,8 @@ RECORDS = {
     "another seed": lambda stored: stored["config"].update(seed=1),
     "a longer run than it was": lambda stored: stored["config"].update(n_samples=9_000),
     "newer semantics": lambda stored: stored["config"].update(semantics=2),
+    "no hashes": lambda stored: stored["provenance"].update(sha256=None),
+    "no device": lambda stored: stored["provenance"].update(device=None),
     "a metric that is no number": lambda stored: stored["metrics"].update(x=float("nan")),
 }
 
@@ -152,6 +154,21 @@ def test_a_faked_variance_does_not_follow(value, forged):
     path.write_text(json.dumps(stored))
     found = _verify_folder(forged, 1.0, quick=True)
     assert not found.ok and "bound_variance/test/50" in str(found)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        {"bound_variance/test/50": {"mean": -20.0}},
+        {"mcem_acceptance": {}},
+        {"log_marginal": {"mean": -20.0}},
+        {"log_marginal/test/importance_sampling/50/n_samples=1000,proposal=hmc": {}},
+    ],
+)
+def test_metrics_that_cannot_be_read_do_not_follow(metric, forged):
+    (forged / "metrics.json").write_text(json.dumps(metric))
+    for found in (_verify_folder(forged, 1.0, quick=True), verify(Run.load(forged), quick=True)):
+        assert not found.ok and "its record cannot be read" in str(found)
 
 
 def test_a_faked_marginal_likelihood_does_not_follow(forged):

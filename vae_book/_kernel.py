@@ -4,6 +4,7 @@ import contextlib
 import signal
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, wait
 from typing import Any
@@ -68,15 +69,28 @@ def until_started(execute: Callable[[], object]) -> None:
 def stop(tasks: Collection[Future]) -> None:
     """Ends notebooks that execute in other threads: none that waits starts, cells are interrupted.
 
-    A kernel is a process group of its own, so that Ctrl-C at the terminal does not reach it.
+    A kernel is a process group of its own, so that Ctrl-C at the terminal does not reach it. It is
+    interrupted once, since a training that hears it twice stores no checkpoint, and once more after
+    half of the grace, since a kernel between two cells hears nothing. Ctrl-C meanwhile kills.
     """
     for task in tasks:
         task.cancel()
-    started = time.monotonic()
-    while wait(tasks, timeout=0.5).not_done:
-        late = time.monotonic() - started > GRACE
-        for manager in list(_managers):
-            process = getattr(manager.provisioner, "process", None)
-            if process is not None and process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGKILL if late else signal.SIGINT)
+    killed_at, heard = time.monotonic() + GRACE, Counter[int]()
+    while True:
+        try:
+            left = killed_at - time.monotonic()
+            for process in _kernels():
+                if left <= 0 or heard[process.pid] < (1 if left > GRACE / 2 else 2):
+                    with contextlib.suppress(ProcessLookupError):
+                        process.send_signal(signal.SIGINT if left > 0 else signal.SIGKILL)
+                    heard[process.pid] += 1
+            if not wait(tasks, timeout=0.5).not_done:
+                return
+        except KeyboardInterrupt:
+            killed_at = 0.0
+
+
+def _kernels() -> list[Any]:
+    """The processes of the kernels that have not ended."""
+    found = [getattr(manager.provisioner, "process", None) for manager in list(_managers)]
+    return [process for process in found if process is not None and process.poll() is None]

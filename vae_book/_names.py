@@ -45,6 +45,18 @@ def output_name(notebook: Path, values: Mapping[str, Any]) -> str:
     return f"{notebook.stem}{told or '-executed'}.ipynb"
 
 
+def output_path(output: str | Path) -> Path:
+    """The whole path of the notebook that an execution writes.
+
+    Raises:
+        ParameterError: it is a folder, or its name is not that of a notebook.
+    """
+    path = Path(output).resolve()
+    if path.suffix != ".ipynb" or path.is_dir():
+        raise ParameterError(f"output={str(output)!r}: use a file whose name ends in .ipynb")
+    return path
+
+
 def _plain(value: Any) -> str:
     """A value in characters that every file system takes and no shell touches."""
     if isinstance(value, dict):

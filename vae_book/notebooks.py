@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 
 from vae_book._kernel import ThisPythonKernelManager, stop, until_started
-from vae_book._names import book_of, find_notebook, is_named, output_name
+from vae_book._names import book_of, find_notebook, is_named, output_name, output_path
 from vae_book.declared import Parameter, check_types, declared_parameters
 from vae_book.params import (
     ParameterError,
@@ -175,12 +175,12 @@ def execute(
         progress: shows a bar over the cells, and what the cells write to stderr.
 
     Raises:
-        ParameterError: an unknown name or a value of the wrong type; no kernel was started.
+        ParameterError: an unknown name, a wrong type or a wrong output; no kernel was started.
         NotebookFailed: a cell failed. What was executed is left in `<output>.failed.ipynb`.
     """
     notebook = Path(notebook).resolve()
     values = all_values(notebook, parameters or {}, params_file)
-    output = Path(output or output_name(notebook, values)).resolve()
+    output = output_path(output or output_name(notebook, values))
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".execute-", dir=output.parent) as folder:
         temporary = Path(folder) / output.name
@@ -192,7 +192,8 @@ def execute(
             raise NotebookFailed(f"{error}\nWhat was executed is in {failed}") from error.__cause__
         _strip(temporary, values)
         os.replace(temporary, output)
-    failed.unlink(missing_ok=True)
+    if failed != notebook:
+        failed.unlink(missing_ok=True)
     return output
 
 

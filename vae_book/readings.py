@@ -84,7 +84,11 @@ def same_but(a: RunConfig, b: RunConfig, free: Iterable[str] = FREE_FIELDS) -> b
 def is_of_reading(config: RunConfig, free: Iterable[str] = FREE_FIELDS) -> bool:
     """Whether a run is one of the book's reading of its experiment, but for the free fields."""
     dataset, latent_dim, algorithm, seed = experiment_of(config)
-    return same_but(config, config_of(dataset, algorithm, latent_dim, seed), free)
+    try:
+        reading = config_of(dataset, algorithm, latent_dim, seed)
+    except (ValueError, DataNotFound):  # no such run can be made here
+        return False
+    return same_but(config, reading, free)
 
 
 def choice_of(config: RunConfig) -> tuple[float, int, float]:

@@ -9,10 +9,14 @@ import click
 from vae_book.params import ParameterError, parse_pair, parse_yaml
 from vae_book.words import in_words
 from vae_core.runs import reference_dir
+from vae_core.runs.checks import schedule
 from vae_core.runs.config import RunConfig
+from vae_core.runs.trainer import LOG_MARGINAL_POINTS
+from vae_core.runs.verify import log_marginal_passes
 
 LONG = 600  # seconds of training that are not begun unasked
 PRODUCTS_PER_SECOND = 1e10  # parameters x samples, on one core of the machine of the stored runs
+EVALUATION = 3  # an evaluation has no backward pass: so many times as quick as a step
 SECONDS_PER_STEP = 5e-4  # of a small network, whatever its size
 
 
@@ -48,10 +52,19 @@ def _is_of_the_data(name: str) -> bool:
 
 
 def training_seconds(config: RunConfig) -> float:
-    """Roughly how long a run trains on one core of an ordinary machine."""
-    products = config.n_samples * config.n_parameters / PRODUCTS_PER_SECOND
+    """Roughly how long a run trains and is evaluated on one core of an ordinary machine."""
+    products = config.n_samples * config.n_mc * config.n_parameters / PRODUCTS_PER_SECOND
     steps = config.n_samples / (config.batch_size or 1)
-    return products + steps * SECONDS_PER_STEP
+    n_rows = sum(1 for _ in schedule(config))
+    return products + steps * SECONDS_PER_STEP + n_rows * evaluation_seconds(config)
+
+
+def evaluation_seconds(config: RunConfig) -> float:
+    """Roughly how long one row of the curve takes on one core of an ordinary machine."""
+    images = config.n_train + config.spec.n_test
+    if config.log_marginal is not None:
+        images += 2 * LOG_MARGINAL_POINTS * log_marginal_passes(config)
+    return images * config.n_parameters / (EVALUATION * PRODUCTS_PER_SECOND)
 
 
 def ask_before_long_training(configs: Sequence[RunConfig]) -> None:

@@ -6,15 +6,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from vae_book.settings import PRODUCTS_PER_SECOND, training_seconds
+from vae_book.settings import evaluation_seconds, training_seconds
 from vae_core._atomic import write_text
 from vae_core.runs import Run, cache_dir
 from vae_core.runs.folders import OTHER_CACHE
 from vae_core.runs.provenance import packages, source_sha256
-from vae_core.runs.trainer import LOG_MARGINAL_POINTS
-from vae_core.runs.verify import LOG_MARGINAL_PASSES, n_rows_again, verify, verify_all
-
-EVALUATION = 3  # an evaluation has no backward pass: so many times as quick as a step
+from vae_core.runs.verify import n_rows_again, verify, verify_all
 
 
 class Verifications:
@@ -78,11 +75,6 @@ def _seconds(run: Run, fraction: float, quick: bool) -> float:
     config = run.config
     if not len(run.curve.get("samples", ())):
         return 0.0  # a record that is broken is not trained again
-    n_rows = n_rows_again(run, fraction, quick=quick)
-    samples = int(run.curve["samples"][n_rows - 1])
-    images = config.n_train + config.spec.n_test
-    if config.log_marginal:
-        images += 2 * LOG_MARGINAL_POINTS * LOG_MARGINAL_PASSES
-    products = images * config.n_parameters * (n_rows + run.has_weights)
-    train = training_seconds(config.model_copy(update={"n_samples": samples}))
-    return train + products / (EVALUATION * PRODUCTS_PER_SECOND)
+    samples = int(run.curve["samples"][n_rows_again(run, fraction, quick=quick) - 1])
+    again = training_seconds(config.model_copy(update={"n_samples": samples}))
+    return again + run.has_weights * evaluation_seconds(config)

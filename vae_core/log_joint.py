@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from vae_core._noise import ordinary
 from vae_core.hmc import autograd_log_prob_and_grad
-from vae_core.model import LOG_2PI, VAE, is_plain, standard_normal_log_prob
+from vae_core.model import LIKELIHOODS, LOG_2PI, VAE, is_plain, standard_normal_log_prob
 
 Layers = Sequence[tuple[Tensor, Tensor]]
 MAX_FACTORS = 112  # 2^-112 is a normal float32; of fewer bits for the exponent there are fewer
@@ -229,13 +229,8 @@ class LogJoint:
             x_weight, x_bias = self._x_projected()
             linear = (hidden[-1] * x_weight).sum(-1) + x_bias
             return linear - sum_softplus_(output)
-        mean, log_var = self._mean_and_log_var(output)
-        residual = self.x - mean
-        return -0.5 * (LOG_2PI + log_var + residual.square() * torch.exp(-log_var)).sum(-1)
-
-    def _mean_and_log_var(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_var = output.chunk(2, dim=-1)
-        return (mean if self.likelihood == "gaussian" else torch.sigmoid(mean)), log_var
+        pixels = LIKELIHOODS[self.likelihood]
+        return pixels.log_prob(self.x, *pixels.params(output))
 
     def _backward(self, z: Tensor, hidden: list[Tensor], output: Tensor) -> Tensor:
         """-z + beta * (d output / d z)^T (d log p(x | z) / d output).
@@ -252,7 +247,7 @@ class LogJoint:
         return self.beta * delta - z
 
     def _gaussian_output_gradient(self, output: Tensor) -> Tensor:
-        mean, log_var = self._mean_and_log_var(output)
+        mean, log_var = LIKELIHOODS[self.likelihood].params(output)
         residual = self.x - mean
         scaled = residual * torch.exp(-log_var)  # d log p / d mean
         d_log_var = 0.5 * (residual * scaled - 1)
@@ -307,9 +302,7 @@ def log_likelihood_table(layers: Layers, likelihood: str, x: Tensor, z: Tensor) 
     output = F.linear(hidden, *layers[-1])
     if likelihood == "bernoulli":
         return output @ x.T - F.softplus(output).sum(-1, keepdim=True)
-    mean, log_var = output.chunk(2, dim=-1)
-    if likelihood == "gaussian_sigmoid_mean":
-        mean = torch.sigmoid(mean)
+    mean, log_var = LIKELIHOODS[likelihood].params(output)
     precision = torch.exp(-log_var)
     square = precision @ x.square().T - 2 * (mean * precision) @ x.T
     constant = (LOG_2PI + log_var + mean.square() * precision).sum(-1, keepdim=True)

@@ -229,6 +229,7 @@ class VAE(nn.Module):
 
     def log_q(self, z: Tensor, x: Tensor) -> Tensor:
         """log q(z | x) in nats: z (..., batch, latent_dim), x (batch, data_dim) -> (..., batch)."""
+        check_rows("z", z, self.latent_dim, self.dtype)
         return gaussian_log_prob(z, *self.encoder_params(x))
 
     @torch.no_grad()

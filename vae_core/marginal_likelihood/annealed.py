@@ -52,10 +52,11 @@ def annealed_importance_sampling(
 ) -> tuple[Tensor, Tensor]:
     """log p(x) from n_samples annealed chains, and its standard error, each (batch,), in nats.
 
-    Each chain starts at the prior and passes n_temperatures densities p(z) p(x|z)^beta with one
-    HMC transition of n_leapfrog steps at each. A pilot run tunes the step sizes beforehand. The
-    error is found from the chains themselves: on closed forms the z-scores of 8 have a mean square
-    of 1.3 to 1.6 (Student's t has 1.4), those of 32 of 1.1; one chain has none, NaN.
+    Each chain starts at the prior and passes n_temperatures densities p(z) p(x|z)^beta, beta from 0
+    to 1, with one HMC transition of n_leapfrog steps at each after the first. A pilot run tunes the
+    step sizes beforehand. The error is found from the chains themselves: on closed forms the
+    z-scores of 8 have a mean square of 1.3 to 1.6 (Student's t has 1.4), those of 32 of 1.1; one
+    chain has none, NaN.
     """
     check_count("n_samples", n_samples)
     log_joint = log_joint_of(model, x)

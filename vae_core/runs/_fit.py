@@ -1,6 +1,7 @@
 """Training on an array of one's own, by the trainer of the stored runs, without the store."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, cast
@@ -158,7 +159,9 @@ def _settled(model: Any, settings: dict) -> dict:
             f"init_sd={settings['init_sd']!r}: the model has its weights; leave it out"
         )
     hidden = getattr(model, "hidden", None)
-    if "hidden" in settings and hidden is not None and tuple(settings["hidden"]) != tuple(hidden):
+    widths = settings.get("hidden")
+    widths = tuple(widths) if isinstance(widths, Iterable) else widths
+    if hidden is not None and widths is not None and widths != tuple(hidden):
         raise ValueError(f"hidden={settings['hidden']!r}, but that of the model is {hidden!r}")
     if settings.get("matmul_precision") == "medium" and type(model) is not VAE:
         raise ValueError(
@@ -195,6 +198,8 @@ def _as_float32(name: str, array: Any) -> Tensor:
     if isinstance(array, Tensor):
         if array.is_complex():
             raise ValueError(f"{name} is of {array.dtype}: use its .real, or another real number")
+        if array.layout != torch.strided:
+            raise ValueError(f"{name} is of {array.layout}: use its .to_dense()")
         return array.detach().to("cpu", torch.float32)
     try:
         found = np.asarray(array)

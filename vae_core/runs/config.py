@@ -26,7 +26,7 @@ OTHER_STEPS = (0.01, 0)
 COMPILE_ABOVE = 4e11  # parameter x sample products; below it compilation costs more than it gives
 MOST_MEMORY = 64 * 2**30  # bytes
 MOST_YEARS = 10.0
-LEAST_PRIOR_SD = 1e-30
+LEAST_PRIOR_SD = 1e-9  # (w / sd^2)^2 is a float32
 MOST_INTEGRATED = 3  # latent variables, by quadrature
 LOG_MARGINAL_SAMPLES = 50  # for an estimate of the curve (Appendix E)
 PRODUCTS_PER_SECOND, SAMPLES_PER_SECOND = 1.6e10, 1e6  # one thread, large and tiny networks
@@ -67,7 +67,7 @@ class RunConfig(BaseModel):
 
     step_size: float = from_data_set(gt=0, description="Adagrad's global step")
     adagrad_epsilon: float = Field(1e-8, gt=0, description="added to sum g^2 inside the root")
-    adagrad_warmup: int = from_data_set(ge=0, description="first k steps only sum g^2")
+    adagrad_warmup: int = from_data_set(ge=0, lt=2**63, description="first k steps only sum g^2")
     init_sd: float = Field(0.01, gt=0, description="parameters are drawn from N(0, init_sd^2)")
     prior_sd: float | None = Field(1.0, gt=0, description="MAP prior on weights; None: none")
     batch_size: int = from_data_set(ge=1)
@@ -151,7 +151,7 @@ class RunConfig(BaseModel):
             )
         if self.prior_sd is not None and self.prior_sd < LEAST_PRIOR_SD:
             raise ValueError(
-                f"prior_sd={self.prior_sd}: its precision overflows; "
+                f"prior_sd={self.prior_sd}: its gradient overflows; "
                 f"use at least {LEAST_PRIOR_SD}, or None for no prior"
             )
         if self.log_marginal == "quadrature" and self.latent_dim > MOST_INTEGRATED:

@@ -28,6 +28,8 @@ def diverged(trainer: Trainer, what: str) -> FloatingPointError:
     """The error to raise: run, step, what went wrong, and which settings to try."""
     config = trainer.config
     remedy = f"step_size={config.step_size} is too large; try a smaller one"
+    if trainer.samples <= trainer.per_step:  # before any step has shown its size
+        remedy = f"init_sd={config.init_sd}, the scale of the data or {remedy}"
     if config.prior_sd is not None and config.prior_sd < 1e-3:
         remedy = f"prior_sd={config.prior_sd} is too narrow; try a wider one"
     return FloatingPointError(
