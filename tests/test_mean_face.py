@@ -9,6 +9,7 @@ import torch
 from studies import STUDIES, study
 
 import vae_core as vc
+from vae_book.readings import Reading, reading_of
 from vae_core.algorithms.wake_sleep import sleep_objective
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +69,19 @@ def test_a_push_grows_at_the_rate_that_the_page_tells():
     assert growth(0.99 * LEAST, 1 / N_TRAIN) < 0 < growth(1.01 * LEAST, 1 / N_TRAIN)
     assert f"which is {LEAST:.1g} for Frey Face" in prose()
     assert growth(1, 0) / growth(0.005**2, 0) == pytest.approx(40_000, rel=0.02)
+
+
+def test_the_books_own_reading_leaves_the_plateau_with_the_mean_face_subtracted():
+    ends = {
+        name: np.mean([curve["test_bound"][-1] for curve in MEAN_FACE["curves"][name]])
+        for name in ("reading", "reading_centred")
+    }
+    told = "wake-sleep ends at {reading:.0f} nats, and at {reading_centred:.0f} with the mean face"
+    assert told.format(**ends) in prose()
+    assert PLATEAU[0] < ends["reading"] < PLATEAU[1]
+    reading = reading_of("freyface", "wake_sleep", MEAN_FACE["latent_dim"])
+    settings = {"adagrad_warmup": 0} | study("mean_face").VARIANTS["reading"]
+    assert reading == Reading(*(settings[name] for name in Reading._fields))
 
 
 def of_faces(**fixed):

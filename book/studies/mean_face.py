@@ -22,6 +22,8 @@ VARIANTS = {
     "wake_sleep": dict(algorithm="wake_sleep"),
     "wake_sleep_warmup": dict(algorithm="wake_sleep", adagrad_warmup=100),
     "wake_sleep_centred": dict(algorithm="wake_sleep"),
+    "reading": dict(algorithm="wake_sleep", step_size=0.02, prior_sd=None),  # as in Figure 2
+    "reading_centred": dict(algorithm="wake_sleep", step_size=0.02, prior_sd=None),
     "aevb": dict(algorithm="aevb"),
     "aevb_centred": dict(algorithm="aevb"),
 }

@@ -114,7 +114,7 @@ def _curves_row(
 
 
 def judge_variance(runs: Sequence[Run]) -> list[Verdict]:
-    """One draw of epsilon is enough: the variance of the estimated bound is below 1."""
+    """The paper gives no error bars, since the variance of the estimated bound is below 1."""
     name = "bound_variance/test/50"
     found = [run for run in runs if name in run.metrics]
     variances = [run.metrics[name]["variance"] for run in found]

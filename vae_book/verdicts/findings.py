@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from vae_book.claims import AXIS_END
 from vae_book.plots import paper
 from vae_book.plots.curves import truths_of
 from vae_book.plots.marginal import end_of
@@ -103,9 +102,9 @@ def _past_the_print() -> Finding:
 def _plateau(study: Mapping) -> Finding:
     before, after = (
         sum(curve["test_bound"][-1] for curve in study["curves"][name]) / len(study["curves"][name])
-        for name in ("wake_sleep", "wake_sleep_centred")
+        for name in ("reading", "reading_centred")
     )
-    samples = study["curves"]["wake_sleep"][0]["samples"][-1]
+    samples = study["curves"]["reading"][0]["samples"][-1]
     text = (
         "Wake-sleep stays at the mean face, in the paper as in our reading. Subtract the mean face "
         "from what its encoder sees, change nothing else, and it leaves at once: from "
@@ -140,31 +139,31 @@ def _held_out(runs: Sequence[Run], study: Sequence[Mapping]) -> Finding | None:
     test, validation = misses(rows)
     nearer = sum(abs(gap.validation - gap.paper) < abs(gap.test - gap.paper) for gap in rows)
     text = (
-        "The gap between training and test bound in the paper’s Figure 2 is not that of MNIST’s "
-        "test images. With the 10,000 validation images in their place ours lie "
-        f"{nats(validation)} nats from the paper’s on average and not {nats(test)}, nearer in "
-        f"{nearer} of {len(rows)} experiments."
+        "The gap between training and test bound in the paper’s Figure 2 does not look like that "
+        "of MNIST’s test images. After ten million samples, with the 10,000 validation images in "
+        f"their place, ours lie {nats(validation)} nats from the paper’s on average and not "
+        f"{nats(test)}, nearer in {nearer} of {len(rows)} experiments."
     )
     title = "The test curves on MNIST are probably of validation images"
     return Finding(f"{nearer} of {len(rows)}", title, text, "reproducibility/paper_curves")
 
 
 def _misses(runs: Sequence[Run], fig2: Sequence[Run]) -> Finding | None:
-    rows = [row for row in judge_curves(fig2) if row.passed and "10⁸" not in row.claim]
+    rows = [row for row in judge_curves(fig2) if row.passed]
+    far = [row for row in rows if "10⁸" in row.claim]
+    rows = [row for row in rows if "10⁸" not in row.claim]
     ends = [row for row in judge_ends(runs) if row.passed and "the end of each" in row.claim]
     if not rows or not ends:
         return None
-    off, off_ends = (
-        sum(not ok for row in group for ok in row.passed or ()) for group in (rows, ends)
+    off, off_far, off_ends = (
+        sum(not ok for row in group for ok in row.passed or ()) for group in (rows, far, ends)
     )
-    n_ends = sum(len(row.passed or ()) for row in ends)
-    whole = [run for run in fig2 if run.curve["samples"][-1] >= AXIS_END]
-    far = {(r.config.dataset, r.config.latent_dim, r.config.algorithm) for r in whole}
+    n_far, n_ends = (sum(len(row.passed or ()) for row in group) for group in (far, ends))
     text = (
-        f"{off} of the {N_CURVES} curves of Figure 2 lie farther from the paper’s than 1.5 nats or "
-        f"4%, and so do {off_ends} of the {n_ends} ends of Figure 3. Only {len(far)} of the "
-        f"{N_CURVES} curves go on to a hundred million samples, where Figure 2’s axis ends on Frey "
-        "Face; on MNIST it ends at two and a half times that."
+        f"After ten million samples {off} of the {N_CURVES} curves of Figure 2 lie farther from "
+        "the paper’s than 1.5 nats or 4%. After a hundred million, where its axis ends on Frey "
+        f"Face, so do {off_far} of the {n_far} that go so far; on MNIST it ends at two and a half "
+        f"times that. Of the ends of Figure 3 it is {off_ends} of {n_ends}."
     )
     title = "Not every curve lands, or goes far enough"
-    return Finding(f"{len(far)} of {N_CURVES}", title, text, "reproducibility/report")
+    return Finding(f"{n_far} of {N_CURVES}", title, text, "reproducibility/report")
