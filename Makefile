@@ -20,8 +20,8 @@ PIP_ARGS ?=
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PORT ?= 8000
 
-# the conda environment that is active, unless it is conda's own
-VENV := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
+# the conda environment of environment.yml where that is active; no other is touched
+VENV := $(if $(filter vae_core,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCHMARKS ?= training growth sweeps footprint hmc importance_sampling first_frame
@@ -123,7 +123,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) vae_book/build/locked.py _build/.install $(MAKE) --no-print-directory LOCKED=1 $@
 else
 $(STAMP): pyproject.toml requirements.lock
-	test -x $(BIN)/python || $(PYTHON) -m venv --upgrade-deps $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --upgrade-deps $(VENV)
 	@echo "Installing requirements.lock into $(VENV): some minutes, most of them for PyTorch"
 	test -z "$(TORCH_INDEX)" || $(PIP) --no-deps --retries 0 --timeout 10 --index-url $(TORCH_INDEX) \
 	  $$(grep -E '^torch(vision)?==' requirements.lock) \
@@ -137,6 +137,7 @@ endif
 lock:
 	rm -rf _build/lock
 	$(PYTHON) -m venv _build/lock
+	_build/lock/bin/python -m pip install --quiet $(PIP_ARGS) --index-url $(TORCH_INDEX) torch torchvision
 	_build/lock/bin/python -m pip install --quiet $(PIP_ARGS) -e '.[book,test]'
 	_build/lock/bin/python -m pip freeze --exclude-editable > _build/lock/frozen
 	sed 's/+cpu$$//' _build/lock/frozen > requirements.lock

@@ -10,6 +10,8 @@ import yaml
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from vae_book.build.execute import INPUTS
+
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 NOTEBOOKS = sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
@@ -287,3 +289,25 @@ def test_another_store_is_another_book(name, monkeypatch, tmp_path):
     here = fingerprint([], tmp_path)
     monkeypatch.setenv(name, "elsewhere")
     assert fingerprint([], tmp_path) != here
+
+
+def test_a_run_or_a_data_file_more_is_another_book(monkeypatch, tmp_path):
+    from vae_book.build.fingerprint import fingerprint
+
+    monkeypatch.setenv("VAE_CORE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("VAE_CORE_CACHE", str(tmp_path / "cache"))
+    seen = [fingerprint([], tmp_path)]
+    for file in ("cache/runs/mnist-aevb-z2-s0-00000000/run.json", "data/frey_rawface.mat"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("{}")
+        seen.append(fingerprint([], tmp_path))
+    assert len({*seen, fingerprint([], tmp_path)}) == 3
+
+
+def test_all_that_notebooks_read_beside_their_code_executes_them_again():
+    read = set()
+    for path in NOTEBOOKS:
+        code = "\n".join(cell.source for cell in code_cells(path))
+        read |= set(re.findall(r"(studies|params|assets|paper|reference|results)[/\"]", code))
+    covered = {Path(name).name for name in INPUTS}
+    assert {"studies", "params"} <= read <= covered

@@ -51,6 +51,7 @@ def test_every_requirement_has_a_lowest_version_that_it_allows():
 def test_lock_pins_exact_public_versions():
     for line in LOCK.splitlines():
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line), line
+        assert not line.startswith(("nvidia-", "triton")), f"{line}: of a PyTorch for CUDA"
 
 
 def test_lock_is_what_is_installed():

@@ -193,6 +193,22 @@ def test_the_browser_interpolates_as_the_package_does(browser):
     np.testing.assert_allclose(np.array(shown, float), expected, atol=1e-9)
 
 
+def test_a_run_too_short_for_the_print_has_axes_of_its_own(browser):
+    config = readings.config_of("mnist", "aevb", 10, settings={"n_samples": 20_000})
+    samples = np.array([10_000.0, 20_000.0])
+    columns = dict.fromkeys(("test_bound", "train_bound_minibatch"), np.array([-200.0, -180.0]))
+    run = Run(Path(config.key), config, {"samples": samples} | columns)
+    (panel,) = json.loads(live.live_lower_bound([run], []).data)["panels"]
+    assert panel["axes"] is None and any(curve.get("paper") for curve in panel["curves"])
+    tab = browser.new_page()
+    tab.add_script_tag(path=BOOK / "assets/curves_core.js")
+    (x, y) = tab.evaluate("(p) => Object.values(vaePlay.curves.limits(p, true, false))", panel)
+    told = tab.evaluate("() => vaePlay.curves.ticks([-24.45, -23.62], 5).map(String)")
+    tab.close()
+    assert x[0] < samples[0] < x[1] == samples[1] and y[0] < -200 < -180 < y[1]
+    assert told == ["-24.4", "-24.2", "-24", "-23.8"]
+
+
 def test_the_table_under_the_panels_reads_what_the_comparison_says(figure_2):
     """Every panel of Figure 2 after a million samples, on test."""
     read = """at => document.querySelector('.vc-figure').liveFigure.panels.map((panel) =>

@@ -109,10 +109,11 @@ def test_a_second_installation_waits_for_the_first_and_then_does_nothing(clone):
     assert all(str(clone / "environment") in call for call in calls)
 
 
-def test_conda_base_is_left_alone(clone):
+@pytest.mark.parametrize("name", ["base", "work"])
+def test_another_conda_environment_is_left_alone(name, clone):
     shutil.copytree(clone / "environment", clone / ".venv")
-    base = {"CONDA_DEFAULT_ENV": "base", "CONDA_PREFIX": str(clone / "environment")}
-    assert make(clone, **base).wait(timeout=60) == 0
+    other = {"CONDA_DEFAULT_ENV": name, "CONDA_PREFIX": str(clone / "environment")}
+    assert make(clone, **other).wait(timeout=60) == 0
     assert "environment/" not in (clone / "calls").read_text()
 
 

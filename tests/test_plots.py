@@ -343,6 +343,17 @@ def test_few_codes_have_a_gaussian_too(shape):
     assert (root @ root.T).trace() == pytest.approx(float(spread), abs=1e-5)
 
 
+@pytest.mark.parametrize(("n", "dim", "sd"), [(5, 20, 3.0), (400, 2, 10.0)])
+def test_codes_on_a_line_or_fewer_than_dimensions_have_a_gaussian_too(n, dim, sd):
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        codes = sd * torch.randn(n, dim, generator=generator)
+        codes = codes[:, :1].expand(n, dim) if dim == 2 else codes
+        _, root = images.fitted_gaussian(codes)
+        expected = torch.cov(codes.T) + 1e-6 * torch.eye(dim)
+        torch.testing.assert_close(root @ root.T, expected, rtol=1e-5, atol=1e-4)
+
+
 def test_samples_from_the_codes_are_the_decoders_at_draws_of_their_gaussian():
     model = VAE(30, 2, (8,), init_sd=1.0, generator=torch.Generator().manual_seed(1))
     run = SimpleNamespace(model=lambda: model)

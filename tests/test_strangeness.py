@@ -43,7 +43,7 @@ def test_draws_are_as_strange_as_their_place_is_far_from_the_images():
 
 
 def test_without_a_scale_nothing_is_strange():
-    images = torch.zeros(5, 2)
+    images = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
     fitted = fitted_gaussian(images)
     assert all(value != value for value in strangeness(Shown(), images, images, fitted).values())
 

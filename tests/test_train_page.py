@@ -319,6 +319,20 @@ def test_a_speed_is_kept_and_a_seed_starts_again(tab):
     assert pixels(tab, "samples") != before
 
 
+def test_a_seed_chosen_before_the_first_frame_begins_anew(tab):
+    tab.evaluate("""() => {
+      const { reset, run, seed } = document.querySelector(".vt-live form").elements;
+      reset.click();
+      run.click();
+      seed.value = 5;
+      seed.dispatchEvent(new Event("change", { bubbles: true }));
+    }""")
+    wait_for_samples(tab, "== 0")
+    tab.click("[name=step]")
+    wait_for_samples(tab, "== 100")
+    assert tab.get_attribute(".vt-curves", "aria-label").count("100 samples") == 1
+
+
 def test_without_the_kl_term_the_codes_fly_apart(tab):
     last = "document.querySelector('.vae-train').trainPage.rows.aevb.at(-1)?.test.kl ?? 0"
     tab.uncheck("[name=withKl]")

@@ -224,6 +224,20 @@ def test_the_first_thousand_training_images_are_easier_than_all_and_figure_3s_pa
     assert f"that of wake-sleep {more['wake_sleep', 'train']:.1f};" in text
 
 
+def test_monte_carlo_em_on_50000_images_is_ahead_wherever_the_papers_curve_has_vertices():
+    run, starts = FIGURE_3[50_000, "mcem"], {}
+    for split in ("train", "test"):
+        curve = paper.fig3_of(run, split)
+        late = (curve.samples > 1e6) & (curve.samples <= run.curve["samples"][-1])
+        ours = [run.at(n, f"{split}_log_marginal") for n in curve.samples[late]]
+        assert late.sum() > 5 and (ours > curve.bound[late]).all()
+        starts[split] = curve.samples[late][0]
+        _, theirs, end = end_of(run, split)
+        assert 0 < end - theirs < 1  # "within a nat"
+    text = prose("figures/fig3_marginal_likelihood.ipynb")
+    assert f"from {starts['train'] / 1e6:.0f} million samples on for training images" in text
+
+
 def test_most_of_the_papers_curves_of_figure_3_begin_where_a_flat_decoder_is():
     curves = [
         paper.fig3_curve(n_train, algorithm, split)

@@ -48,8 +48,9 @@
   const last = ({ samples }) => samples[samples.length - 1];
 
   /* {x, y} of a panel: as printed, or with what the curves do past the right edge of the print.
-   * Without a print, the end of the curves. */
-  function limits({ axes, curves }, isLog, beyond) {
+   * Without a print, the end of our curves. */
+  function limits({ axes, curves: all }, isLog, beyond) {
+    const curves = axes ? all : all.filter(({ paper }) => !paper);
     const end = Math.max(...curves.map(last));
     const start = axes ? axes[0][0] : isLog ? end / 20 : 0;
     if (axes && !beyond) return { x: axes[0], y: axes[1] };
@@ -66,7 +67,8 @@
     const power = 10 ** Math.floor(Math.log10((high - low) / most));
     const step = [1, 2, 5, 10, 20].map((m) => m * power).find((s) => (high - low) / s <= most);
     const count = Math.floor(high / step + 1e-9) - Math.ceil(low / step - 1e-9) + 1;
-    return Array.from({ length: count }, (_, i) => (Math.ceil(low / step - 1e-9) + i) * step);
+    return Array.from({ length: count }, (_, i) =>
+      +((Math.ceil(low / step - 1e-9) + i) * step).toPrecision(12));
   }
 
   /* Powers of ten within a range, and three times each where there are fewer than two. */

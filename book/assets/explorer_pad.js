@@ -69,7 +69,7 @@
         this.extend(this.at(event));
       });
       canvas.addEventListener("pointermove", (event) => this.isDown && event.buttons &&
-        event.getCoalescedEvents().concat(event).forEach((e) => this.extend(this.at(e))));
+        (event.getCoalescedEvents?.() ?? []).concat(event).forEach((e) => this.extend(this.at(e))));
       for (const name of ["pointerup", "pointercancel"]) {
         canvas.addEventListener(name, () => { this.isDown = false; });
       }

@@ -74,6 +74,7 @@
       this.data = { ...digits, train: bytes(digits.train), test: bytes(digits.test) };
       this.running = false;
       this.last = []; // the curves before the last reset, drawn faint
+      this.training = 0; // counts the resets
       this.rows = {}; // for each algorithm, the evaluations so far
       this.calm = matchMedia("(prefers-reduced-motion: reduce)");
       this.narrow = matchMedia("(max-width: 44rem)"); // as in train.css
@@ -148,8 +149,7 @@
       this.rows = Object.fromEntries(settings.algorithms.map((name) => [name, []]));
       this.buildModels(settings.algorithms);
       this.buildLegend(settings.algorithms);
-      this.resetting = true;
-      this.send("reset", { settings, data: this.data });
+      this.send("reset", { settings, data: this.data, training: ++this.training });
     }
 
     /* The worker's first frame, made here: a worker takes a while to start. */
@@ -188,8 +188,8 @@
     /* ---- frames ---- */
 
     receive(frame) {
-      if (frame.why === "reset") this.resetting = false;
-      if (this.resetting) return this.send("drawn"); // it was on its way when all began again
+      // it was on its way when all began again
+      if (frame.training !== this.training) return this.send("drawn");
       for (const row of frame.rows) {
         for (const [name, values] of Object.entries(row)) this.rows[name].push(values);
       }

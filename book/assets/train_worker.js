@@ -173,8 +173,9 @@
 
   /* ---- messages ---- */
 
-  /* Answers {type: "reset", data, settings} | "settings" | "run" with stepsPerSecond | "pause" |
-   * "step" | "drawn" with {type: "frame", ...}; never more frames than the page has drawn. */
+  /* Answers {type: "reset", data, settings, training} | "settings" | "run" with stepsPerSecond |
+   * "pause" | "step" | "drawn" with {type: "frame", training, ...}; never more frames than the page
+   * has drawn. */
   class Loop {
     constructor(post) {
       Object.assign(this, { post, rows: [], running: false, mayPost: true, seconds: 0, timer: 0 });
@@ -185,11 +186,11 @@
       else this[message.type](message);
     }
 
-    reset({ data, settings }) {
+    reset({ data, settings, training }) {
       this.pause();
       this.data = data ?? this.data;
       this.trainer = new Trainer(this.data, settings);
-      Object.assign(this, { rows: [], seconds: 0 });
+      Object.assign(this, { rows: [], seconds: 0, training });
       this.frame("reset");
     }
 
@@ -235,11 +236,11 @@
     }
 
     frame(why) {
-      const { trainer: { samples }, rows, seconds, running } = this;
+      const { trainer: { samples }, rows, seconds, running, training } = this;
       const pictures = this.trainer.pictures();
       this.rows = [];
       this.mayPost = false;
-      this.post({ type: "frame", why, samples, rows, seconds, running, pictures });
+      this.post({ type: "frame", why, samples, rows, seconds, running, training, pictures });
     }
   }
 

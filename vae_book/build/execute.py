@@ -21,6 +21,9 @@ INPUTS = [
     "vae_book",
     "book/reference",
     "book/paper",
+    "book/studies",
+    "book/params",
+    "book/assets",
     "benchmarks/results",
     "requirements.lock",
 ]

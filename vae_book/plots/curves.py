@@ -181,16 +181,20 @@ def panel_title(config, *, with_points: bool = False) -> str:
     return f"{config.spec.title}, {points}{size}"
 
 
+def enter_the_print(runs) -> bool:
+    """Whether a curve is long enough to be seen within the paper's axes."""
+    return max(np.max(run.curve["samples"]) for run in runs) >= 5e5
+
+
 def _fig2_panel(runs, columns, with_paper, size):
     config, spec = runs[0].config, runs[0].config.spec
     curves = paper_curves_of(runs, columns, paper.fig2_of) if with_paper else []
-    reached = max(np.max(run.curve["samples"]) for run in runs)
 
     def draw(axes):
         _theirs(axes, curves)
         _ours(axes, runs, columns)
         # a run too short to enter the paper's axes gets its own
-        if config.dataset not in paper.FIG2_AXES or reached < 5e5:
+        if config.dataset not in paper.FIG2_AXES or not enter_the_print(runs):
             _own_axes(axes, runs, columns)
             return
         x_range, y_range = paper.FIG2_AXES[config.dataset]
@@ -286,7 +290,7 @@ def _fig3_panel(runs, stored, with_paper, n_columns):
     def draw(axes):
         _theirs(axes, curves)
         _ours(axes, runs, LOG_MARGINAL)
-        if curves and reached >= 5e5:
+        if curves and enter_the_print(runs):
             x_range, y_range = paper.FIG3_AXES[config.n_train]
             axes.set(xlim=x_range, ylim=y_range)
         else:

@@ -72,10 +72,11 @@ def fitted_gaussian(codes: Tensor) -> Fitted:
     The covariance has 1e-6 on its diagonal, so that codes on a line, or a single one, have a factor
     as well.
     """
-    dim = codes.shape[1]
-    covariance = torch.cov(codes.T).reshape(dim, dim) if len(codes) > 1 else torch.zeros(dim, dim)
-    root = torch.linalg.cholesky(covariance + 1e-6 * torch.eye(dim))
-    return Fitted(codes.mean(0), root)
+    dim, codes = codes.shape[1], codes.double()
+    covariance = 1e-6 * torch.eye(dim, dtype=codes.dtype)
+    if len(codes) > 1:
+        covariance += torch.cov(codes.T).reshape(dim, dim)
+    return Fitted(codes.mean(0).float(), torch.linalg.cholesky(covariance).float())
 
 
 def _from_codes(z: Tensor, codes: Tensor | Fitted | None) -> Tensor:

@@ -100,7 +100,7 @@ def _panel(kind: Kind, runs: list[Run], stored: Iterable[Run]) -> dict:
         "title": curves.panel_title(config, with_points=kind.size == "n_train"),
         "row": config.spec.title,
         "size": f"{getattr(config, kind.size):,}",
-        "axes": kind.axes_of(config) if printed else None,
+        "axes": kind.axes_of(config) if printed and curves.enter_the_print(runs) else None,
         "curves": printed + [curve for curve in ours + others if curve["samples"]],
         "truths": [truth for run in runs for truth in _truths(kind, run, stored)],
     }

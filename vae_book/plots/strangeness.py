@@ -23,7 +23,9 @@ PLACES = {
 
 def nearest(images: Tensor, frames: Tensor) -> float:
     """Mean over images (n, D) of the squared distance per pixel to the nearest frame (m, D)."""
-    return torch.cdist(images, frames).min(1).values.square().mean().item() / images.shape[1]
+    exact = "donot_use_mm_for_euclid_dist"  # by products, copies are some 1e-4 apart
+    distance = torch.cdist(images, frames, compute_mode=exact).min(1).values
+    return distance.square().mean().item() / images.shape[1]
 
 
 @torch.no_grad()
