@@ -62,6 +62,8 @@ def test_run_lists_every_setting_with_its_default():
     from vae_core.runs.config import RunConfig
 
     lines = {line.split()[0]: line for line in call("run", "--list").splitlines()}
+    assert lines["algorithm"].endswith("aevb | wake_sleep | mcem | autoencoder")
+    assert lines["log_marginal"].endswith("hmc_density | importance_sampling | quadrature")
     assert [*lines, "semantics"] == list(RunConfig.model_fields)
     assert lines["latent_dim"].split() == ["latent_dim", "20"]
     assert "none" in lines["log_marginal"] and "the data set's" in lines["hidden"]

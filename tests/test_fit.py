@@ -1,7 +1,9 @@
 """Training on arrays of one's own, and with models of one's own."""
 
 import math
+import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,8 @@ from torch import nn
 
 import vae_core as vc
 from vae_core import runs
+from vae_core.data.registry import ARRAYS
+from vae_core.runs.checkpoint import RunInterrupted
 from vae_core.runs.trainer import Trainer
 
 SMALL = {"n_samples": 2_000, "hidden": (8,), "progress": False}
@@ -323,3 +327,45 @@ def test_a_model_of_another_precision_or_of_inference_mode_is_refused():
     with torch.inference_mode():
         made = vc.VAE(64, 2, (8,))
     refused("encoder.0.weight was made in torch.inference_mode", model=made)
+
+
+def test_a_models_own_likelihood_is_taken():
+    model = vc.VAE(6, 2, (5,), "gaussian")
+    done = vc.fit(3 * np.hstack([ROWS, ROWS[:, :1]]), model=model, n_samples=200, progress=False)
+    assert done.config.likelihood == "gaussian"
+
+
+class Counts(vc.VAE):
+    """Poisson counts, whose rates are the exponentials of the decoder's outputs."""
+
+    def log_likelihood(self, x, z):
+        (log_rate,) = self.decoder_params(z)
+        return (x * log_rate - log_rate.exp() - torch.lgamma(x + 1)).sum(-1)
+
+
+def test_a_model_with_a_likelihood_of_its_own_takes_its_own_data():
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.poisson(torch.tensor([0.5, 3.0, 9.0]).expand(200, 3), generator=generator)
+    model = Counts(3, 1, (5,), generator=generator)
+    done = vc.fit(counts, model=model, n_samples=60_000, step_size=0.1, progress=False)
+    rates = model.decoder(torch.zeros(1, 1)).exp()[0]
+    error = 4 * (counts.mean(0) / len(counts)).sqrt() + 0.1
+    assert ((rates - counts.mean(0)).abs() < error + 0.1 * counts.mean(0)).all()
+    assert done.curve["train_bound"][-1] > done.curve["train_bound"][0]
+    with pytest.raises(ValueError, match="scale them to"):
+        vc.fit(counts, latent_dim=1, n_samples=100)
+
+
+def test_a_fit_leaves_its_process():
+    x = vc.load_dataset("digits").train[:50]
+    done = vc.fit(x, latent_dim=2, hidden=(8,), n_samples=100, progress=False)
+    kept, name = pickle.dumps(done), done.config.dataset
+    ARRAYS.pop(name)
+    again = pickle.loads(kept)
+    assert (again.config.key, again.config.data_dim) == (done.config.key, 64)
+
+
+def test_an_interrupted_fit_says_that_nothing_is_kept():
+    assert str(RunInterrupted("a", None)) == "a was stopped; nothing is kept"
+    assert "goes on from c.safetensors" in str(RunInterrupted("a", Path("c.safetensors")))
+    assert str(pickle.loads(pickle.dumps(RunInterrupted("a", None)))).startswith("a was")

@@ -1,5 +1,6 @@
 """Runs are float32, whatever torch's default precision is around them."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -49,3 +50,21 @@ def test_a_model_follows_the_default_like_torchs_own_modules(double_by_default):
     double_by_default()
     assert vc.VAE(6, 2, (5,)).dtype == torch.float64
     assert vc.VAE(6, 2, (5,), dtype=torch.float32).dtype == torch.float32
+
+
+@pytest.mark.usefixtures("empty_reference")
+@pytest.mark.parametrize("algorithm", ["aevb", "wake_sleep", "mcem"])
+def test_the_callers_precision_changes_no_run(algorithm):
+    x = vc.load_dataset("digits").train[:50]
+    settings = dict(latent_dim=2, hidden=(8,), algorithm=algorithm, n_samples=3_000, progress=False)
+    expected = vc.fit(x, **settings)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            found = vc.fit(x, **settings)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    for name, column in expected.curve.items():
+        np.testing.assert_array_equal(found.curve[name], column)

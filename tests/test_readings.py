@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import yaml
 
+import vae_core as vc
 from vae_book import plots, readings
-from vae_book.plots import style
+from vae_book.plots import paper, style
 from vae_core.algorithms import ALGORITHMS
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
@@ -183,3 +184,17 @@ def test_one_choice_for_all_sizes_is_set_beside_one_for_each():
     ]
     assert table.rows[1][4] == "<strong>1.0</strong>"
     assert plots.choice_table(runs, "wake_sleep", "freyface") is None
+
+
+def test_runs_can_be_looked_for_among_runs():
+    runs = vc.all_runs()
+    again = Run.load(runs[3].path)
+    assert runs.index(again) == 3 and again in set(runs) and again != runs[0] and again != 3
+
+
+@pytest.mark.parametrize("names", [("AEVB", "test"), ("aevb", "valid")])
+def test_a_curve_of_an_unknown_name_is_refused(names):
+    with pytest.raises(ValueError, match="AEVB|valid"):
+        plots.fig2_curve("mnist", 20, *names)
+    with pytest.raises(ValueError, match="AEVB|valid"):
+        paper.fig3_curve(1_000, *names)

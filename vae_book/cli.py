@@ -82,7 +82,11 @@ def reference_pack(folder: Path) -> None:
 
 @cli.command(cls=RunCommand)
 @PAIRS
-@click.option("--retrain", metavar="KEY", help="Take the settings of a stored run and train it.")
+@click.option(
+    "--retrain",
+    metavar="KEY",
+    help="Take the settings of a stored run; train it if it has no weights.",
+)
 @click.option("--train", is_flag=True, help="Do not ask before a training that takes long.")
 @click.option("--list", "list_only", is_flag=True, help="List the settings with their defaults.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")

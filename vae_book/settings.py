@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
 
@@ -42,7 +42,14 @@ def described() -> Iterator[str]:
     for name, field in RunConfig.model_fields.items():
         if name != "semantics":
             default = "the data set's" if _is_of_the_data(name) else str(field.default).lower()
-            yield f"{name:20} {default:14}  {field.description or ''}".rstrip()
+            choices = [
+                str(c)
+                for arg in (field.annotation, *get_args(field.annotation))
+                if get_origin(arg) is Literal
+                for c in get_args(arg)
+            ]
+            told = ": ".join(filter(None, [field.description, " | ".join(choices)]))
+            yield f"{name:20} {default:14}  {told}".rstrip()
 
 
 def _is_of_the_data(name: str) -> bool:

@@ -7,6 +7,8 @@ from functools import cache
 import numpy as np
 
 from vae_book.resources import paper_curves
+from vae_core._arguments import check_choice
+from vae_core.algorithms import ALGORITHMS
 from vae_core.runs.interpolate import interpolate_log
 
 # The printed axes: (smallest x, largest x), (smallest y, largest y).
@@ -54,7 +56,16 @@ def _read(name: str, n_key_fields: int) -> dict[tuple[str, ...], np.ndarray]:
 
 
 def fig2_curve(dataset: str, latent_dim: int, algorithm: str, split: str) -> PaperCurve | None:
-    """A curve of Figure 2 (lower bound), or None where the paper drew none."""
+    """A curve of Figure 2 (lower bound), or None where the paper drew none.
+
+    Args:
+        dataset: "mnist" or "freyface".
+        latent_dim: a size of FIG2_LATENT_DIMS.
+        algorithm: "aevb" or "wake_sleep".
+        split: "train" or "test".
+    """
+    check_choice("algorithm", algorithm, ALGORITHMS)
+    check_choice("split", split, ("train", "test"))
     columns = _read("fig2.csv", 4).get((dataset, str(latent_dim), algorithm, split))
     if columns is None:
         return None
@@ -62,7 +73,15 @@ def fig2_curve(dataset: str, latent_dim: int, algorithm: str, split: str) -> Pap
 
 
 def fig3_curve(n_train: int, algorithm: str, split: str) -> PaperCurve | None:
-    """A curve of Figure 3 (estimated log marginal likelihood), or None where there is none."""
+    """A curve of Figure 3 (estimated log marginal likelihood), or None where there is none.
+
+    Args:
+        n_train: 1,000 or 50,000.
+        algorithm: "aevb", "wake_sleep" or "mcem".
+        split: "train" or "test".
+    """
+    check_choice("algorithm", algorithm, ALGORITHMS)
+    check_choice("split", split, ("train", "test"))
     columns = _read("fig3.csv", 3).get((str(n_train), algorithm, split))
     if columns is None:
         return None

@@ -155,9 +155,9 @@ def annealed_step_size(settings: Settings, state: State, i: int) -> Tensor:
     """
     t = int(state.counter["steps"]) * settings.updates + i
     if t < settings.adagrad_warmup:
-        return torch.zeros((), dtype=torch.float32)
+        return torch.zeros((), dtype=torch.float32, device="cpu")
     size = settings.step_size / (1 + settings.annealing * t)
-    return torch.tensor(size, dtype=torch.float32)
+    return torch.tensor(size, dtype=torch.float32, device="cpu")
 
 
 def metrics(settings: Settings, state: State) -> dict[str, float]:

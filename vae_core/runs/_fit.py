@@ -29,7 +29,7 @@ METHODS = {  # what an algorithm, its bound included, uses of a model of one's o
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """A model trained on an array; like a :class:`~vae_core.runs.store.Run`, but not stored.
 
@@ -42,9 +42,18 @@ class Fit:
     curve: dict[str, np.ndarray]
     trained: nn.Module
 
-    def model(self) -> nn.Module:
-        """The trained model."""
+    def model(self) -> Any:
+        """The trained model, a :class:`~vae_core.model.VAE` or one's own."""
         return self.trained
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With what is known of the array, which another process does not have."""
+        return vars(self) | {"spec": self.config.spec}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        spec = state.pop("spec")
+        ARRAYS[spec.name] = spec
+        vars(self).update(state)
 
 
 def fit(
@@ -54,7 +63,7 @@ def fit(
     n_samples: int,
     algorithm: str = "aevb",
     latent_dim: int | None = None,
-    likelihood: str = "bernoulli",
+    likelihood: str | None = None,
     seed: int = 0,
     model: nn.Module | None = None,
     progress: bool = True,
@@ -64,9 +73,11 @@ def fit(
 
     Args:
         x_train, x_test: (N, D) arrays or tensors, values in [0, 1]; any real values with
-            likelihood="gaussian". Whatever numpy makes an array of serves, such as a table.
+            likelihood="gaussian", or where the model has its own ``log_likelihood``. Whatever numpy
+            makes an array of serves, such as a table.
         n_samples: training samples to evaluate, as on the axis of Figure 2.
         latent_dim: dimension of z; default 2, or that of ``model``.
+        likelihood: of the pixels; default "bernoulli", or that of ``model``.
         model: one's own, with the methods of a :class:`~vae_core.model.VAE` that the algorithm
             uses; subclass VAE and replace the decoder, say. It is float32 and trained in place.
         settings: any other field of RunConfig, such as hidden=(200,) or step_size=0.02;
@@ -79,8 +90,13 @@ def fit(
         ValueError: names the argument, its value and the remedy, before any training.
         FloatingPointError: training diverged; names the step and the settings to try.
     """
-    train = _rows("x_train", x_train, likelihood)
-    test = train[:0] if x_test is None else _rows("x_test", x_test, likelihood)
+    likelihood = str(likelihood or getattr(model, "likelihood", "bernoulli"))
+    has_own = (
+        model is not None and getattr(type(model), "log_likelihood", None) is not VAE.log_likelihood
+    )
+    is_real = likelihood == "gaussian" or has_own
+    train = _rows("x_train", x_train, likelihood, is_real)
+    test = train[:0] if x_test is None else _rows("x_test", x_test, likelihood, is_real)
     if test.shape[1] != train.shape[1]:
         raise ValueError(f"x_test has {test.shape[1]} columns, x_train {train.shape[1]}")
     if "dataset" in settings:
@@ -214,15 +230,15 @@ def _as_float32(name: str, array: Any) -> Tensor:
         return torch.from_numpy(np.require(found, np.float32, ["C", "W"]))
 
 
-def _rows(name: str, array: Any, likelihood: str) -> Tensor:
-    """(N, D) float32, checked."""
+def _rows(name: str, array: Any, likelihood: str, is_real: bool) -> Tensor:
+    """(N, D) float32, checked; of any real values, or in [0, 1]."""
     rows = _as_float32(name, array)
     if rows.ndim != 2 or rows.numel() == 0:
         raise ValueError(f"{name} has the shape {tuple(rows.shape)}: (N, D) is needed")
     if not rows.isfinite().all():
         raise ValueError(f"{name} has values that are NaN or infinite: replace or remove them")
     low, high = rows.min().item(), rows.max().item()
-    if likelihood != "gaussian" and (low < 0 or high > 1):
+    if not is_real and (low < 0 or high > 1):
         raise ValueError(
             f"{name} has values from {low:g} to {high:g}: scale them to [0, 1], or use "
             f"likelihood='gaussian' instead of {likelihood!r}"

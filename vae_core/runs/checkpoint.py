@@ -42,6 +42,14 @@ class RunInterrupted(KeyboardInterrupt):
         super().__init__(key, checkpoint)
         self.key, self.checkpoint = key, checkpoint
 
+    def __str__(self) -> str:
+        kept = (
+            f"the same call goes on from {self.checkpoint}"
+            if self.checkpoint
+            else "nothing is kept"
+        )
+        return f"{self.key} was stopped; {kept}"
+
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
     """Writes where ``trainer`` stands; what was at ``path`` is kept as the one before.

@@ -34,7 +34,7 @@ PRODUCTS_PER_SECOND, SAMPLES_PER_SECOND = 1.6e10, 1e6  # one thread, large and t
 
 def from_data_set(description: str | None = None, **limits: Any) -> Any:
     """A field that, left out or None, takes the data set's or the experiment's own value."""
-    return Field(None, description=description, **limits)
+    return Field(default=None, description=description, **limits)
 
 
 class RunConfig(BaseModel):
@@ -53,35 +53,41 @@ class RunConfig(BaseModel):
         frozen=True, extra="forbid", validate_default=True, strict=True, allow_inf_nan=False
     )
 
-    dataset: str = Field("mnist", description="a name, or the path of an .npz file of one's own")
-    data_sha256: str | None = Field(None, description="of that file; found, not given")
+    dataset: str = Field(default="mnist", description="a name, or the path of an .npz file")
+    data_sha256: str | None = Field(default=None, description="of that file; found, not given")
     n_train: int = from_data_set(ge=1, description="first n training images; None: all")
-    binarize: bool = Field(False, description="train and test on a fixed Bernoulli draw of x")
-    split_seed: int = Field(0, ge=0, lt=2**32, description="seed of Frey Face's random split")
+    binarize: bool = Field(default=False, description="train and test on one draw of x")
+    split_seed: int = Field(default=0, ge=0, lt=2**32, description="seed of Frey Face's split")
 
     algorithm: Literal["aevb", "wake_sleep", "mcem", "autoencoder"] = "aevb"
     estimator: Literal["sgvb_a", "sgvb_b", "score_function"] = "sgvb_b"
-    latent_dim: int = Field(20, ge=1)
+    latent_dim: int = Field(default=20, ge=1)
     hidden: tuple[int, ...] = from_data_set(description="widths of the tanh layers")
     likelihood: Literal["bernoulli", "gaussian", "gaussian_sigmoid_mean"] = from_data_set()
 
     step_size: float = from_data_set(gt=0, description="Adagrad's global step")
-    adagrad_epsilon: float = Field(1e-8, gt=0, description="added to sum g^2 inside the root")
+    adagrad_epsilon: float = Field(default=1e-8, gt=0, description="added to sum g^2 in the root")
     adagrad_warmup: int = from_data_set(ge=0, lt=2**63, description="first k steps only sum g^2")
-    init_sd: float = Field(0.01, gt=0, description="parameters are drawn from N(0, init_sd^2)")
-    prior_sd: float | None = Field(1.0, gt=0, description="MAP prior on weights; None: none")
+    init_sd: float = Field(default=0.01, gt=0, description="parameters begin as N(0, init_sd^2)")
+    prior_sd: float | None = Field(default=1.0, gt=0, description="MAP prior on weights, or None")
     batch_size: int = from_data_set(ge=1)
-    n_mc: int = Field(1, ge=1, description="L, samples of z for each datapoint")
+    n_mc: int = Field(default=1, ge=1, description="L, samples of z for each datapoint")
 
-    mcem_leapfrog: int = Field(10, ge=1, description="leapfrog steps of one HMC move (App. E)")
-    mcem_updates: int = Field(5, ge=1, description="weight updates after each move")
-    mcem_target_accept: float = Field(0.9, gt=0, lt=1)
-    mcem_adaptation: float = Field(0.3, ge=0, description="gain of each chain's log step size")
-    mcem_annealing: float = Field(0.0, ge=0, description="step / (1 + this * update) on Adagrad's")
+    mcem_leapfrog: int = Field(default=10, ge=1, description="leapfrog steps of a move (App. E)")
+    mcem_updates: int = Field(default=5, ge=1, description="weight updates after each move")
+    mcem_target_accept: float = Field(default=0.9, gt=0, lt=1)
+    mcem_adaptation: float = Field(
+        default=0.3, ge=0, description="gain of each chain's log step size"
+    )
+    mcem_annealing: float = Field(
+        default=0.0, ge=0, description="step / (1 + this * update) on Adagrad's"
+    )
 
-    n_samples: int = Field(10_000_000, ge=1, description="training samples evaluated")
-    seed: int = Field(0, ge=0, lt=2**32)
-    evals_per_decade: int = Field(12, ge=1, le=10_000, description="evaluations per factor of ten")
+    n_samples: int = Field(default=10_000_000, ge=1, description="training samples evaluated")
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    evals_per_decade: int = Field(
+        default=12, ge=1, le=10_000, description="evaluations per factor of ten"
+    )
     log_marginal: Literal["hmc_density", "importance_sampling", "quadrature"] | None = None
     matmul_precision: Literal["highest", "medium"] = Field(
         "highest", description='"medium": bfloat16 products in the training step'

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -80,3 +82,17 @@ def slowdown_of_bfloat16() -> float:
         return min(times)
 
     return seconds(torch.bfloat16) / seconds(torch.float32)
+
+
+@contextmanager
+def own_precision() -> Iterator[None]:
+    """A run computes in its own precision, whatever the caller's autocast and products are."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

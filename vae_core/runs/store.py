@@ -38,9 +38,9 @@ class MissingRunError(LookupError):
     """A run is not stored and training was forbidden by VAE_CORE_TRAIN=never."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run.
+    """A finished run; two are equal that lie in one folder.
 
     Attributes:
         path: its directory.
@@ -58,6 +58,12 @@ class Run:
     curve: dict[str, np.ndarray]
     metrics: dict = field(default_factory=dict)
     provenance: dict = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
 
     @classmethod
     def load(cls, path: str | Path, dataset: str | None = None) -> "Run":

@@ -25,7 +25,7 @@ from vae_core.model import VAE, is_plain
 from vae_core.runs.checkpoint import RunInterrupted, save_checkpoint
 from vae_core.runs.config import LOG_MARGINAL_SAMPLES, RunConfig
 from vae_core.runs.finite import check_row, check_state, diverged
-from vae_core.runs.hardware import device_of
+from vae_core.runs.hardware import device_of, own_precision
 from vae_core.runs.steps import Replays, Steps, cuda_graph, fused, has_value, on_stream
 
 FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced from there
@@ -173,6 +173,7 @@ class Trainer:
                 return n
         return self.steps.at_once
 
+    @own_precision()
     def evaluate(self) -> dict[str, float]:
         """One row of the curve at the present parameters; draws nothing from the run's stream.
 
@@ -222,6 +223,7 @@ class Trainer:
         return estimate.mean(dtype=torch.float64).item()
 
     @torch.inference_mode(False)
+    @own_precision()
     def run(
         self,
         checkpoint: Path | None = None,
