@@ -167,7 +167,7 @@ def test_rounded_products_are_worth_no_more_than_a_seed(page, runs):
 
 def test_what_was_tried_for_the_curves_that_miss_is_told(page, runs, off):
     told = {("mnist", "aevb", 3), ("mnist", "aevb", 5), ("mnist", "aevb", 200)}
-    told |= {("mnist", "wake_sleep", 10)}
+    told |= {("mnist", "wake_sleep", 3), ("mnist", "wake_sleep", 10)}
     assert told | {("freyface", "aevb", 10)} == choices.missed(runs).keys()
     small, large, rival = (
         ("mnist", "aevb", 3),
@@ -193,6 +193,12 @@ def test_what_was_tried_for_the_curves_that_miss_is_told(page, runs, off):
     assert f"is {off(*large, (0.02, 100, 1.0), 1e8):.1f} nats better than the printed one" in page
     mended, kept = (off(*rival, (0.02, warmup, 1.0), 1e7) for warmup in (0, 100))
     assert f"ends {mended:.1f} above the curve after ten million, in place of {kept:.1f}" in page
+    least = "mnist", "wake_sleep", 3
+    early, end = (-off(*least, (0.02, 100, 1.0), samples) for samples in (1e7, 1e8))
+    assert f"choice is {early:.1f} below after ten million and {end:.1f} after a hundred" in page
+    (far,) = [r for r in runs if choices._experiment(r) == least and r.config.n_samples == 1e8]
+    train = float(paper.fig2_of(far, "train").at(1e8)) - far.at(1e8, "train_bound")
+    assert f"its training bound {train:.1f} below there" in page
     faces = [
         -off("freyface", "aevb", 10, choice, 1e7)
         for choice in ((0.01, 0, np.inf), (0.01, 0, 1.0), (0.02, 0, np.inf))
