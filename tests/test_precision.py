@@ -58,13 +58,13 @@ def test_the_callers_precision_changes_no_run(algorithm):
     x = vc.load_dataset("digits").train[:50]
     settings = dict(latent_dim=2, hidden=(8,), algorithm=algorithm, n_samples=3_000, progress=False)
     expected = vc.fit(x, **settings)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
+    products = torch.backends.mkldnn.matmul
+    before, products.fp32_precision = products.fp32_precision, "bf16"
     try:
         with torch.autocast("cpu", torch.bfloat16):
             found = vc.fit(x, **settings)
-        assert torch.get_float32_matmul_precision() == "medium"
+        assert products.fp32_precision == "bf16"
     finally:
-        torch.set_float32_matmul_precision(before)
+        products.fp32_precision = before
     for name, column in expected.curve.items():
         np.testing.assert_array_equal(found.curve[name], column)

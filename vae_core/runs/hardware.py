@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -89,10 +89,14 @@ def own_precision() -> Iterator[None]:
     """A run computes in its own precision, whatever the caller's autocast and products are."""
     import torch
 
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    backends: Any = torch.backends
+    products = backends.mkldnn.matmul, backends.cuda.matmul
+    before = [kind.fp32_precision for kind in products]
     try:
+        for kind in products:
+            kind.fp32_precision = "ieee"
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        for kind, precision in zip(products, before, strict=True):
+            kind.fp32_precision = precision
