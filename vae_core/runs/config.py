@@ -90,10 +90,10 @@ class RunConfig(BaseModel):
     )
     log_marginal: Literal["hmc_density", "importance_sampling", "quadrature"] | None = None
     matmul_precision: Literal["highest", "medium"] = Field(
-        "highest", description='"medium": bfloat16 products in the training step'
+        default="highest", description='"medium": bfloat16 products in the training step'
     )
     device: Literal["cpu", "cuda"] = Field(
-        "cpu", description='"cuda": on a GPU, with its own random numbers: another run'
+        default="cpu", description='"cuda": on a GPU, with its own random numbers: another run'
     )
     semantics: int = 1  # stays: the keys of semantics 1 were made without it
 
