@@ -34,7 +34,7 @@ LINES = ROOT / "_build" / "mutants"  # of each file of tests, which of them exec
 ENOUGH = 0.85
 SECONDS = 1800  # of one trial, at most, however busy the machine
 FAST = "not compiled and not medium and not sixty and not workers"  # the rest takes no minutes
-PLAIN = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-k", FAST]
+PLAIN = ["-x", "-q", "-o", "addopts=", "--assert=plain", "-p", "no:cacheprovider", "-k", FAST]
 PROCESSES = multiprocessing.get_context("forkserver")  # forked before anything is computed
 PROCESSES.set_forkserver_preload(
     ["torch", "torch._dynamo", "scipy.stats", "sklearn.datasets", "pytest", "hypothesis"]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import yaml
 
-import vae_core as vc
 from vae_book import plots, readings
 from vae_book.plots import paper, style
 from vae_core.algorithms import ALGORITHMS
@@ -184,12 +183,6 @@ def test_one_choice_for_all_sizes_is_set_beside_one_for_each():
     ]
     assert table.rows[1][4] == "<strong>1.0</strong>"
     assert plots.choice_table(runs, "wake_sleep", "freyface") is None
-
-
-def test_runs_can_be_looked_for_among_runs():
-    runs = vc.all_runs()
-    again = Run.load(runs[3].path)
-    assert runs.index(again) == 3 and again in set(runs) and again != runs[0] and again != 3
 
 
 @pytest.mark.parametrize("names", [("AEVB", "test"), ("aevb", "valid")])

@@ -4,11 +4,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from waiting import wait_until
 
 import vae_core.runs.config as settings
@@ -287,3 +289,23 @@ def test_verify_notices_a_curve_that_does_not_follow_from_the_code():
 def test_verify_refuses_a_fraction_outside_the_run(fraction):
     with pytest.raises(ValueError, match=f"fraction={fraction}"):
         verify(Run(None, config(), {}), fraction)
+
+
+def test_runs_can_be_looked_for_among_runs():
+    one, other = (get_or_run(config(seed=seed), progress=False) for seed in (0, 1))
+    again = Run.load(one.path)
+    assert again == one and again != other and again != one.path
+    assert all_runs().index(again) == all_runs().index(one) and again in {one}
+
+
+def test_who_finds_a_run_in_training_waits_for_it(monkeypatch, capsys):
+    order, path = [], runs.cache_dir() / "checkpoints" / f"{config().key}.lock"
+    path.parent.mkdir(parents=True)
+    monkeypatch.setattr(runs, "_train", lambda *arguments: order.append("trained"))
+    second = threading.Thread(target=get_or_run, args=(config(),))
+    with FileLock(path):
+        second.start()
+        wait_until(lambda: "waiting for another process" in capsys.readouterr().err)
+        order.append("released")
+    second.join()
+    assert order == ["released", "trained"]
