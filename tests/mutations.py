@@ -72,6 +72,7 @@ NAMED = {  # silent errors that were once possible: the module, what it says, wh
 }
 FREE = ("_ROWS", "BLOCK", "_SECONDS", "_PER_SECOND", "_ABOVE", "in_one_graph")  # speed only
 SURVIVORS = {  # a mutant's name -> why it may live; it counts as alive and is not tried
+    "marginal_likelihood/annealed.bdmc: 5 -> 11": "longer trajectories bracket as well",
     "marginal_likelihood/annealed: 2 -> 5": "any number of pilot chains tunes the steps",
     "marginal_likelihood/chains: 1000 -> 2001": "more candidates find the same modes",
     "marginal_likelihood/importance.fitted_proposal: 40 -> 81": "a longer chain fits as well",

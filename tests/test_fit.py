@@ -101,6 +101,7 @@ def test_a_convolutional_decoder_is_trained(algorithm):
         ({"x_train": [["a"]]}, "x_train: an array of numbers"),
         ({"x_train": np.full((3, 4), np.nan)}, "x_train has values that are NaN"),
         ({"x_train": np.full((3, 4), 7.0)}, "from 7 to 7: scale them"),
+        ({"x_train": np.full((3, 4), 1.01)}, "from 1.01 to 1.01: scale them"),
         ({"x_test": np.zeros((3, 5))}, "x_test has 5 columns, x_train 4"),
         ({"algorithm": "vae"}, "algorithm"),
         ({"latent_dim": 0.5}, "latent_dim"),

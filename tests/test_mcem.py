@@ -1,13 +1,16 @@
 """Monte Carlo EM: its optimum, its chains, its counts, its resume."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from vae_core import hmc
 from vae_core.algorithms import ALGORITHMS, mcem
 from vae_core.data import load_dataset
 from vae_core.images import Images
+from vae_core.log_joint import log_joint_of
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.model import VAE
 from vae_core.runs.checkpoint import load_checkpoint, save_checkpoint
@@ -135,3 +138,21 @@ def test_annealing_divides_the_step():
 
 def test_log_p_is_what_its_curve_reports():
     assert digits_config().log_marginal == "hmc_density"
+
+
+def test_a_chains_step_and_its_running_acceptance_follow_the_move():
+    generator = torch.Generator().manual_seed(0)
+    model = VAE(6, 2, (5,), init_sd=1.0, generator=generator)
+    log_joint = log_joint_of(model, torch.rand(8, 6, generator=generator))
+    position, momentum = torch.randn(2, 8, 2, generator=generator)
+    uniform, log_step = torch.rand(8, generator=generator), torch.full((8,), -0.5)
+    _, info = hmc.step(
+        hmc.init(position, log_joint), log_step.exp(), 4, log_joint, momentum=momentum,
+        uniform=uniform,
+    )  # fmt: skip
+    settings = SimpleNamespace(leapfrog=4, adaptation=0.3, target_accept=0.9)
+    moved, acceptance = log_step.clone(), torch.full((8,), 0.5)
+    mcem.move_chains_(log_joint, settings, position, moved, acceptance, momentum, uniform)
+    torch.testing.assert_close(moved, log_step + 0.3 * (info.acceptance_prob - 0.9))
+    torch.testing.assert_close(acceptance, 0.9 * 0.5 + 0.1 * info.acceptance_prob)
+    assert info.acceptance_prob.std() > 0.01

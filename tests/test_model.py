@@ -3,7 +3,7 @@ import scipy.stats
 import torch
 
 import vae_core as vc
-from vae_core.model import bernoulli_log_prob, gaussian_log_prob
+from vae_core.model import MLP, bernoulli_log_prob, gaussian_log_prob, is_plain
 
 
 @pytest.fixture(autouse=True)
@@ -169,3 +169,10 @@ def test_joint_samples_are_refused_as_samples_are(tiny_vae):
         tiny_vae.sample_joint(-1)
     with pytest.raises(ValueError, match="generator=4"):
         tiny_vae.sample_joint(3, generator=4)
+
+
+def test_only_a_network_as_it_was_made_has_a_closed_form():
+    network = MLP(3, (4,), 2)
+    assert is_plain(network) and not is_plain(torch.nn.Sequential(*network))
+    network[0].register_forward_hook(lambda *_: None)
+    assert not is_plain(network)
