@@ -14,8 +14,8 @@ from vae_core.linear_gaussian import exact_log_marginal, linear_gaussian
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.marginal_likelihood.quadrature import PER_AXIS
 from vae_core.runs import metrics as evaluations
+from vae_core.runs.metrics import SPLITS
 
-SPLITS = ("train", "test")
 LABELS = ["Data", "<i>N</i><sub>train</sub>", "<i>N</i><sub>z</sub>", "Algorithm", "Seed"]
 APPENDIX_D_READINGS = {
     "Gaussian": {},

@@ -10,6 +10,7 @@ from vae_book.resources import paper_curves
 from vae_core._arguments import check_choice
 from vae_core.algorithms import ALGORITHMS
 from vae_core.runs.interpolate import interpolate_log
+from vae_core.runs.metrics import SPLITS
 
 # The printed axes: (smallest x, largest x), (smallest y, largest y).
 FIG2_AXES = {
@@ -55,6 +56,18 @@ def _read(name: str, n_key_fields: int) -> dict[tuple[str, ...], np.ndarray]:
     return {key: np.array(rows).T for key, rows in curves.items()}
 
 
+def _curve(
+    name: str, experiment: tuple[str, ...], algorithm: str, split: str, unit: float = 1.0
+) -> PaperCurve | None:
+    check_choice("algorithm", algorithm, ALGORITHMS)
+    check_choice("split", split, SPLITS)
+    key = *experiment, algorithm, split
+    columns = _read(name, len(key)).get(key)
+    if columns is None:
+        return None
+    return PaperCurve(unit * columns[0], columns[1], columns[2] == 1)
+
+
 def fig2_curve(dataset: str, latent_dim: int, algorithm: str, split: str) -> PaperCurve | None:
     """A curve of Figure 2 (lower bound), or None where the paper drew none.
 
@@ -64,12 +77,7 @@ def fig2_curve(dataset: str, latent_dim: int, algorithm: str, split: str) -> Pap
         algorithm: "aevb" or "wake_sleep".
         split: "train" or "test".
     """
-    check_choice("algorithm", algorithm, ALGORITHMS)
-    check_choice("split", split, ("train", "test"))
-    columns = _read("fig2.csv", 4).get((dataset, str(latent_dim), algorithm, split))
-    if columns is None:
-        return None
-    return PaperCurve(columns[0], columns[1], columns[2] == 1)
+    return _curve("fig2.csv", (dataset, str(latent_dim)), algorithm, split)
 
 
 def fig3_curve(n_train: int, algorithm: str, split: str) -> PaperCurve | None:
@@ -80,12 +88,7 @@ def fig3_curve(n_train: int, algorithm: str, split: str) -> PaperCurve | None:
         algorithm: "aevb", "wake_sleep" or "mcem".
         split: "train" or "test".
     """
-    check_choice("algorithm", algorithm, ALGORITHMS)
-    check_choice("split", split, ("train", "test"))
-    columns = _read("fig3.csv", 3).get((str(n_train), algorithm, split))
-    if columns is None:
-        return None
-    return PaperCurve(1e6 * columns[0], columns[1], columns[2] == 1)
+    return _curve("fig3.csv", (str(n_train),), algorithm, split, unit=1e6)
 
 
 def fig2_of(run, split: str = "test") -> PaperCurve | None:
