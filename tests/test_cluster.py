@@ -250,7 +250,7 @@ def test_a_shard_that_is_none_is_refused(part, message, file):
 def test_two_trainings_without_a_lock_end_as_one_run(own_store, empty_reference, monkeypatch):
     """As on a network disk whose locks hold nothing: the second one ends within the first."""
     config = RunConfig(dataset="digits", latent_dim=2, hidden=(8,), n_samples=1_000)
-    monkeypatch.setattr(store, "_lock", lambda path: nullcontext())
+    monkeypatch.setattr(store, "locked", lambda *_: nullcontext())
     train, inner = store.Trainer.run, []
 
     def train_twice(self, *args, **kwargs):

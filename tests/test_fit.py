@@ -1,7 +1,10 @@
 """Training on arrays of one's own, and with models of one's own."""
 
+import copy
 import math
+import os
 import pickle
+import signal
 import warnings
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from torch import nn
 
 import vae_core as vc
 from vae_core import runs
+from vae_core._atomic import StoreError
 from vae_core.data.registry import ARRAYS
 from vae_core.runs.checkpoint import RunInterrupted
 from vae_core.runs.trainer import Trainer
@@ -364,6 +368,65 @@ def test_a_fit_leaves_its_process():
     ARRAYS.pop(name)
     again = pickle.loads(kept)
     assert (again.config.key, again.config.data_dim) == (done.config.key, 64)
+
+
+def interrupted_after(monkeypatch, n_steps, *args, **kwargs):
+    """The RunInterrupted of a fit that gets Ctrl-C at this step."""
+    advance = Trainer.advance
+
+    def advanced(trainer, most=1):
+        advance(trainer, most)
+        if trainer.samples == n_steps * trainer.per_step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch, pytest.raises(RunInterrupted) as stopped:
+        patch.setattr(Trainer, "advance", advanced)
+        vc.fit(*args, **kwargs)
+    return stopped.value
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_stopped_fit_goes_on_from_its_checkpoint(tmp_path, monkeypatch, own):
+    data, normalised = vc.load_dataset("digits"), Normalised()
+
+    def given(n_samples):
+        model = {"model": copy.deepcopy(normalised)} if own else {"hidden": (8,), "seed": 5}
+        return {"n_samples": n_samples, "progress": False} | model
+
+    whole = vc.fit(data.train, data.test, **given(5_000))
+    stopped = interrupted_after(
+        monkeypatch, 17, data.train, data.test, **given(3_000), checkpoints=tmp_path
+    )
+    assert stopped.checkpoint.is_relative_to(tmp_path)
+    begun = []
+    run = Trainer.run
+    monkeypatch.setattr(
+        Trainer, "run", lambda t, *a, **k: begun.append(t.samples) or run(t, *a, **k)
+    )
+    for n_samples in (3_000, 5_000):  # the same call, and a longer one from where that ended
+        done = vc.fit(data.train, data.test, **given(n_samples), checkpoints=str(tmp_path))
+    assert begun == [1_700, 3_000]
+    for column, values in whole.curve.items():
+        assert np.array_equal(done.curve[column], values, equal_nan=True), column
+    for name, tensor in whole.model().state_dict().items():
+        assert torch.equal(done.model().state_dict()[name], tensor), name
+
+
+def test_another_model_or_other_rows_begin_anew_beside_it(tmp_path):
+    x, given = vc.load_dataset("digits").train, SMALL | {"checkpoints": tmp_path}
+    conv = ConvVAE()
+    alone = vc.fit(x[:100], model=copy.deepcopy(conv), n_samples=2_000, progress=False)
+    vc.fit(x[:100], **given)
+    vc.fit(x[1:101], **given)
+    beside = vc.fit(x[:100], model=conv, **(given | {"hidden": None}))
+    assert np.array_equal(alone.curve["train_bound"], beside.curve["train_bound"])
+    assert len({*tmp_path.glob("*/*.lock")}) == 3
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="checkpoints=... names another folder"):
+        vc.fit(vc.load_dataset("digits").train, **SMALL, checkpoints=tmp_path / "file")
 
 
 def test_an_interrupted_fit_says_that_nothing_is_kept():

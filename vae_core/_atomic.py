@@ -5,9 +5,12 @@ import os
 import platform
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
@@ -39,6 +42,28 @@ def replacing(path: Path) -> Iterator[Path]:
         if error.errno not in _OF_THE_DISK:
             raise
         raise StoreError(f"{path} could not be written: {error}; what was there is kept") from error
+
+
+@contextmanager
+def locked(path: Path, remedy: str) -> Iterator[None]:
+    """Holds the lock of what is trained; says so, once, if that means to wait.
+
+    Raises:
+        StoreError: the lock cannot be written; one line that names it, and the remedy.
+    """
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another process, which trains {path.stem}", file=sys.stderr)
+        lock.acquire()
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {error}; {remedy}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:

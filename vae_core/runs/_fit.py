@@ -1,19 +1,23 @@
 """Training on an array of one's own, by the trainer of the stored runs, without the store."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vae_core._atomic import locked
 from vae_core.data import Dataset
 from vae_core.data.load import bernoulli_draw
 from vae_core.data.registry import ARRAYS, DatasetSpec
 from vae_core.model import VAE
+from vae_core.runs.checkpoint import resume
 from vae_core.runs.config import RunConfig
 from vae_core.runs.hardware import check_hardware
 from vae_core.runs.trainer import Trainer
@@ -67,6 +71,7 @@ def fit(
     seed: int = 0,
     model: nn.Module | None = None,
     progress: bool = True,
+    checkpoints: str | Path | None = None,
     **settings: Any,
 ) -> Fit:
     """Trains a VAE on the rows of an array (Algorithm 1, or another ``algorithm``).
@@ -80,6 +85,9 @@ def fit(
         likelihood: of the pixels; default "bernoulli", or that of ``model``.
         model: one's own, with the methods of a :class:`~vae_core.model.VAE` that the algorithm
             uses; subclass VAE and replace the decoder, say. It is float32 and trained in place.
+        checkpoints: a folder to keep in how far training is, every 30 seconds and on Ctrl-C. There
+            the same call goes on, and one with more ``n_samples``: on a CPU bit for bit, unless
+            the model draws from torch's global generator. Without one, what is stopped is lost.
         settings: any other field of RunConfig, such as hidden=(200,) or step_size=0.02;
             binarize=True trains and tests on the draw that a data set in a file gives.
 
@@ -89,6 +97,8 @@ def fit(
     Raises:
         ValueError: names the argument, its value and the remedy, before any training.
         FloatingPointError: training diverged; names the step and the settings to try.
+        RunInterrupted: Ctrl-C or SIGTERM; it tells whether there is a checkpoint.
+        StoreError: ``checkpoints`` cannot be written to; what is there is kept.
     """
     likelihood = str(likelihood or getattr(model, "likelihood", "bernoulli"))
     has_own = (
@@ -112,10 +122,28 @@ def fit(
     config = RunConfig(n_samples=n_samples, **settings)
     check_hardware(config)
     trainer = Trainer(config, _data(config, train, test), model)
-    rows = trainer.run(progress=progress)
+    with _resumed(trainer, checkpoints) as checkpoint:
+        rows = trainer.run(checkpoint, progress=progress)
     columns = {column: np.array([row[column] for row in rows], dtype=float) for column in rows[0]}
     known = {column: values for column, values in columns.items() if np.isfinite(values).any()}
     return Fit(config, known, trainer.model.eval())
+
+
+@contextmanager
+def _resumed(trainer: Trainer, checkpoints: str | Path | None) -> Iterator[Path | None]:
+    """Moves the trainer to where it was stopped; yields the file of its next checkpoint.
+
+    Models of one's own that are built alike share a folder, as their weights fit each other.
+    """
+    if checkpoints is None:
+        yield None
+        return
+    kind, config = type(trainer.model), trainer.config
+    built = hashlib.sha256(repr(trainer.model).encode()).hexdigest()[:8]
+    folder = Path(checkpoints).expanduser().resolve() / f"{kind.__name__}-{built}"
+    with locked(folder / f"{config.key}.lock", "checkpoints=... names another folder"):
+        resume(trainer, folder)
+        yield folder / f"{config.trajectory_key}.{config.n_samples}.safetensors"
 
 
 def _check_model(

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,11 +60,7 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
         StoreError: the disk is full; what was there stays.
     """
     check_state(trainer)
-    tensors = {
-        f"{group}/{name}": tensor
-        for group, members in trainer.state._asdict().items()
-        for name, tensor in members.items()
-    }
+    tensors = dict(_changing(trainer))
     tensors["generator"] = trainer.generator.get_state()
     progress = json.dumps(
         {
@@ -110,13 +107,17 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
     )
 
 
+def _changing(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
+    """The names and tensors of the state, and the buffers of a model of one's own."""
+    groups = trainer.state._asdict() | {"buffers": dict(trainer.model.named_buffers())}
+    for group, members in groups.items():
+        for name, tensor in members.items():
+            yield f"{group}/{name}", tensor
+
+
 def _as_state(tensors: dict[str, Tensor], trainer: Trainer) -> list[tuple[Tensor, Tensor]]:
     """(tensor of the trainer, its stored value) pairs; ValueError if they do not match."""
-    pairs = [
-        (tensor, tensors[f"{group}/{name}"])
-        for group, members in trainer.state._asdict().items()
-        for name, tensor in members.items()
-    ]
+    pairs = [(tensor, tensors[name]) for name, tensor in _changing(trainer)]
     for old, new in pairs:
         if old.shape != new.shape or old.dtype != new.dtype:
             raise ValueError(f"a tensor of shape {tuple(new.shape)} stands for {tuple(old.shape)}")

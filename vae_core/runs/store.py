@@ -7,21 +7,18 @@ A finished run is a directory with ``run.json`` and, unless its weights were dro
 import json
 import math
 import os
-import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 from torch import nn
 
 from vae_core._arguments import check_choice, check_kind
-from vae_core._atomic import StoreError, replacing
+from vae_core._atomic import locked, replacing
 from vae_core.data import Dataset, load_dataset
 from vae_core.model import VAE
 from vae_core.runs.checkpoint import resume, write_tensors
@@ -203,26 +200,8 @@ def get_or_run(
         )
     check_hardware(config)
     checkpoints = cache_dir() / "checkpoints"
-    with _lock(checkpoints / f"{config.key}.lock"):
+    with locked(checkpoints / f"{config.key}.lock", OTHER_CACHE):
         return find_run(config, weights=weights) or _train(config, checkpoints, progress, position)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Holds the lock of a run; says so, once, if that means to wait."""
-    lock = FileLock(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"waiting for another process, which trains {path.stem}", file=sys.stderr)
-        lock.acquire()
-    except OSError as error:
-        raise StoreError(f"{path} could not be written: {error}; {OTHER_CACHE}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _train(config: RunConfig, checkpoints: Path, progress: bool, position: int) -> Run:
