@@ -203,11 +203,15 @@ def verify(keys: tuple[str, ...], fraction: float, quick: bool, jobs: int, quiet
 
 
 @cli.command("runs")
-def list_runs() -> None:
-    """List the stored runs: samples, final bounds in nats, whether weights are stored."""
+@click.argument("keys", nargs=-1)
+def list_runs(keys: tuple[str, ...]) -> None:
+    """List the stored runs: samples, final bounds in nats, whether weights are stored.
+
+    With KEYS: these, in this order.
+    """
     from vae_core.runs import all_runs
 
-    stored = all_runs()
+    stored = _stored(keys) if keys else all_runs()
     for one in stored:
         click.echo(_summary(one))
     if not stored:
