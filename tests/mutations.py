@@ -34,6 +34,7 @@ TESTS = {  # in this order, until one fails: the fast ones first
     "runs/store": "test_own_file test_golden_runs test_runs test_stops",
     "runs/checkpoint": "test_stops test_runs",
     "runs/_fit": "test_fit",
+    "runs/_arrays": "test_fit",
 }
 NAMED = {  # silent errors that were once possible: the module, what it says, what it must not
     "M/N scale of the prior dropped": ("algorithms/common", "share / prior_sd", "1 / prior_sd"),

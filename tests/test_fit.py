@@ -423,6 +423,31 @@ def test_another_model_or_other_rows_begin_anew_beside_it(tmp_path):
     assert len({*tmp_path.glob("*/*.lock")}) == 3
 
 
+class Weighted(vc.VAE):
+    """A VAE whose bound has a weight that its layers do not show."""
+
+    def __init__(self, weight, seed=0):
+        super().__init__(64, 2, (8,), generator=torch.Generator().manual_seed(seed))
+        self.weight = weight
+
+    def log_likelihood(self, x, z):
+        return self.weight * super().log_likelihood(x, z)
+
+
+@pytest.mark.parametrize("other", ["weight", "seed", "trained"])
+def test_checkpoints_are_not_taken_for_another_models(tmp_path, other):
+    x, given = vc.load_dataset("digits").train, {"n_samples": 2_000, "progress": False}
+    trained = vc.fit(x, model=Weighted(1), **given, checkpoints=tmp_path).model()
+    again = vc.fit(x, model=Weighted(1), **given, checkpoints=tmp_path).model()
+    assert torch.equal(trained.encoder[0].weight, again.encoder[0].weight)
+    models = {"weight": Weighted(4), "seed": Weighted(1, seed=1), "trained": trained}
+    alone = vc.fit(x, model=copy.deepcopy(models[other]), **given)
+    with pytest.warns(UserWarning, match="seed the first weights"):
+        beside = vc.fit(x, model=models[other], **given, checkpoints=tmp_path)
+    assert np.array_equal(alone.curve["train_bound"], beside.curve["train_bound"])
+    assert beside.curve["samples"][0] == 100
+
+
 def test_a_folder_that_cannot_be_written_to_is_told_before_training(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="checkpoints=... names another folder"):

@@ -1,6 +1,6 @@
 """Training on an array of one's own, by the trainer of the stored runs, without the store."""
 
-import hashlib
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,19 +10,18 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vae_core._atomic import locked
-from vae_core.data import Dataset
-from vae_core.data.load import bernoulli_draw
-from vae_core.data.registry import ARRAYS, DatasetSpec
+from vae_core.data.registry import ARRAYS
+from vae_core.images import Images
 from vae_core.model import VAE
-from vae_core.runs.checkpoint import resume
+from vae_core.runs._arrays import as_dataset, described, rows_of
+from vae_core.runs.checkpoint import changing, digest, resume
 from vae_core.runs.config import RunConfig
 from vae_core.runs.hardware import check_hardware
-from vae_core.runs.trainer import Trainer
+from vae_core.runs.trainer import EVALUATION_CHUNK, Trainer, mean_bound
 
-EVERY_LIKELIHOOD = ("bernoulli", "gaussian_sigmoid_mean", "gaussian")
 METHODS = {  # what an algorithm, its bound included, uses of a model of one's own
     "aevb": ("encoder_params", "log_likelihood"),
     "wake_sleep": (
@@ -87,7 +86,9 @@ def fit(
             uses; subclass VAE and replace the decoder, say. It is float32 and trained in place.
         checkpoints: a folder to keep in how far training is, every 30 seconds and on Ctrl-C. There
             the same call goes on, and one with more ``n_samples``: on a CPU bit for bit, unless
-            the model draws from torch's global generator. Without one, what is stopped is lost.
+            the model draws from torch's global generator. A model of one's own is known by its
+            layers, first weights and first bound, so seed those. Without a folder, what is stopped
+            is lost.
         settings: any other field of RunConfig, such as hidden=(200,) or step_size=0.02;
             binarize=True trains and tests on the draw that a data set in a file gives.
 
@@ -105,8 +106,8 @@ def fit(
         model is not None and getattr(type(model), "log_likelihood", None) is not VAE.log_likelihood
     )
     is_real = likelihood == "gaussian" or has_own
-    train = _rows("x_train", x_train, likelihood, is_real)
-    test = train[:0] if x_test is None else _rows("x_test", x_test, likelihood, is_real)
+    train = rows_of("x_train", x_train, likelihood, is_real)
+    test = train[:0] if x_test is None else rows_of("x_test", x_test, likelihood, is_real)
     if test.shape[1] != train.shape[1]:
         raise ValueError(f"x_test has {test.shape[1]} columns, x_train {train.shape[1]}")
     if "dataset" in settings:
@@ -116,12 +117,12 @@ def fit(
         _check_methods(model, algorithm, settings)
         settings = _settled(model, settings)
         latent_dim = cast(Any, model).latent_dim
-    name = _described(train, test)
+    name = described(train, test)
     settings |= {"dataset": name, "algorithm": algorithm, "likelihood": likelihood, "seed": seed}
     settings["latent_dim"] = 2 if latent_dim is None else latent_dim
     config = RunConfig(n_samples=n_samples, **settings)
     check_hardware(config)
-    trainer = Trainer(config, _data(config, train, test), model)
+    trainer = Trainer(config, as_dataset(config, train, test), model)
     with _resumed(trainer, checkpoints) as checkpoint:
         rows = trainer.run(checkpoint, progress=progress)
     columns = {column: np.array([row[column] for row in rows], dtype=float) for column in rows[0]}
@@ -133,17 +134,35 @@ def fit(
 def _resumed(trainer: Trainer, checkpoints: str | Path | None) -> Iterator[Path | None]:
     """Moves the trainer to where it was stopped; yields the file of its next checkpoint.
 
-    Models of one's own that are built alike share a folder, as their weights fit each other.
+    Each model of one's own has a folder there, as the settings do not tell it from others.
     """
     if checkpoints is None:
         yield None
         return
-    kind, config = type(trainer.model), trainer.config
-    built = hashlib.sha256(repr(trainer.model).encode()).hexdigest()[:8]
-    folder = Path(checkpoints).expanduser().resolve() / f"{kind.__name__}-{built}"
+    config, above = trainer.config, Path(checkpoints).expanduser().resolve()
+    folder = above / _start_of(trainer)
     with locked(folder / f"{config.key}.lock", "checkpoints=... names another folder"):
         resume(trainer, folder)
-        yield folder / f"{config.trajectory_key}.{config.n_samples}.safetensors"
+        name = f"{config.trajectory_key}.{config.n_samples}.safetensors"
+        if not trainer.samples and (others := [*above.glob(f"*/{name}")]):
+            warnings.warn(
+                f"{others[0]} is of the same settings, with a model that began otherwise, and is "
+                f"not used: seed the first weights to go on from it",
+                stacklevel=4,
+            )
+        yield folder / name
+
+
+def _start_of(trainer: Trainer) -> str:
+    """A name for the model as it is before training: its layers, tensors and first bound."""
+    bound, images, model = trainer.algorithm.bound, trainer.images, trainer.model
+    value = 0.0
+    if bound:
+        few = Images(images.rows[:EVALUATION_CHUNK], images.levels)
+        value = mean_bound(bound, model.eval(), few, torch.Generator(trainer.device).manual_seed(0))
+        model.train()
+    started = digest(dict(changing(trainer)), f"{model!r} {value:.3f}")
+    return f"{type(model).__name__}-{started[:8]}"
 
 
 def _check_model(
@@ -226,71 +245,3 @@ def _check_parts(model: nn.Module) -> None:
                 f"model=...: wake-sleep moves decoder and encoder in turn, and the parameter "
                 f"{' = '.join(sorted(found))} belongs to neither or to both; use algorithm='aevb'"
             )
-
-
-def _data(config: RunConfig, train: Tensor, test: Tensor) -> Dataset:
-    """The rows as a data set; with ``binarize`` as ``load_dataset`` draws those of a file."""
-    parts = [train[: config.n_train], train[:0], test]
-    if config.binarize:
-        draws = [bernoulli_draw(part.numpy(), 1, seed) for seed, part in enumerate(parts)]
-        parts = [torch.from_numpy(draw) for draw in draws]
-    return Dataset(config.dataset, (1, config.data_dim), 1, *parts)
-
-
-def _as_float32(name: str, array: Any) -> Tensor:
-    """A tensor on the processor; of arrays in any order of rows, columns and bytes."""
-    if isinstance(array, Tensor):
-        if array.is_complex():
-            raise ValueError(f"{name} is of {array.dtype}: use its .real, or another real number")
-        if array.layout != torch.strided:
-            raise ValueError(f"{name} is of {array.layout}: use its .to_dense()")
-        return array.detach().to("cpu", torch.float32)
-    try:
-        found = np.asarray(array)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name}: an array of numbers is needed: {error}") from None
-    if found.dtype.kind not in "biuf":
-        raise ValueError(
-            f"{name}: an array of numbers is needed, and numpy makes {found.dtype} of it: "
-            f"use .astype(float), or .real of complex numbers"
-        )
-    with np.errstate(over="ignore"):  # what is infinite is refused below
-        return torch.from_numpy(np.require(found, np.float32, ["C", "W"]))
-
-
-def _rows(name: str, array: Any, likelihood: str, is_real: bool) -> Tensor:
-    """(N, D) float32, checked; of any real values, or in [0, 1]."""
-    rows = _as_float32(name, array)
-    if rows.ndim != 2 or rows.numel() == 0:
-        raise ValueError(f"{name} has the shape {tuple(rows.shape)}: (N, D) is needed")
-    if not rows.isfinite().all():
-        raise ValueError(f"{name} has values that are NaN or infinite: replace or remove them")
-    low, high = rows.min().item(), rows.max().item()
-    if not is_real and (low < 0 or high > 1):
-        raise ValueError(
-            f"{name} has values from {low:g} to {high:g}: scale them to [0, 1], or use "
-            f"likelihood='gaussian' instead of {likelihood!r}"
-        )
-    return rows.contiguous()
-
-
-def _described(train: Tensor, test: Tensor) -> str:
-    """The name under which RunConfig knows the arrays: by their content."""
-    digest = hashlib.sha256(train.numpy().data)
-    digest.update(test.numpy().data)
-    digest.update(str(train.shape).encode())
-    name = f"array-{digest.hexdigest()[:8]}"
-    ARRAYS[name] = DatasetSpec(
-        name=name,
-        title="array",
-        image_shape=(1, train.shape[1]),
-        levels=1,
-        n_train=len(train),
-        n_valid=0,
-        n_test=len(test),
-        likelihoods=EVERY_LIKELIHOOD,
-        hidden=(200,),
-        batch_size=min(100, len(train)),
-        fixed_split=True,
-    )
-    return name

@@ -60,7 +60,7 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
         StoreError: the disk is full; what was there stays.
     """
     check_state(trainer)
-    tensors = dict(_changing(trainer))
+    tensors = dict(changing(trainer))
     tensors["generator"] = trainer.generator.get_state()
     progress = json.dumps(
         {
@@ -71,7 +71,7 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
         }
     )
     with replacing(path) as temporary:
-        metadata = {"progress": progress, "sha256": _digest(tensors, progress)}
+        metadata = {"progress": progress, "sha256": digest(tensors, progress)}
         temporary.write_bytes(_packed(tensors, metadata))
         if path.exists():
             os.replace(path, path.with_suffix(".before.safetensors"))
@@ -89,7 +89,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         progress = json.loads(metadata["progress"])
         # checkpoints of version 1.0 have no hash
-        if metadata.get("sha256", "") not in ("", _digest(tensors, metadata["progress"])):
+        if metadata.get("sha256", "") not in ("", digest(tensors, metadata["progress"])):
             raise ValueError("its content is not what was written")
         state = _as_state(tensors, trainer)
         generator, samples = tensors["generator"], progress["samples"]
@@ -107,7 +107,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
     )
 
 
-def _changing(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
+def changing(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
     """The names and tensors of the state, and the buffers of a model of one's own."""
     groups = trainer.state._asdict() | {"buffers": dict(trainer.model.named_buffers())}
     for group, members in groups.items():
@@ -117,7 +117,7 @@ def _changing(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
 
 def _as_state(tensors: dict[str, Tensor], trainer: Trainer) -> list[tuple[Tensor, Tensor]]:
     """(tensor of the trainer, its stored value) pairs; ValueError if they do not match."""
-    pairs = [(tensor, tensors[name]) for name, tensor in _changing(trainer)]
+    pairs = [(tensor, tensors[name]) for name, tensor in changing(trainer)]
     for old, new in pairs:
         if old.shape != new.shape or old.dtype != new.dtype:
             raise ValueError(f"a tensor of shape {tuple(new.shape)} stands for {tuple(old.shape)}")
@@ -153,8 +153,9 @@ def _samples(path: Path) -> int | None:
         return None
 
 
-def _digest(tensors: dict[str, Tensor], progress: str) -> str:
-    digest = hashlib.sha256(progress.encode())
+def digest(tensors: dict[str, Tensor], text: str) -> str:
+    """SHA-256 of a text and of tensors by name."""
+    digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
