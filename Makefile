@@ -57,7 +57,7 @@ lint: $(STAMP)
 	$(POLITE) $(BIN)/ruff check .
 	$(POLITE) $(BIN)/ruff format --check .
 	$(POLITE) $(BIN)/python -m mypy
-	$(POLITE) $(BIN)/codespell README.md book tests vae_core vae_book
+	$(POLITE) $(BIN)/codespell *.md book benchmarks tests vae_core vae_book
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m $(UNIT)
@@ -137,7 +137,8 @@ endif
 lock:
 	rm -rf _build/lock
 	$(PYTHON) -m venv _build/lock
-	_build/lock/bin/python -m pip install --quiet $(PIP_ARGS) --index-url $(TORCH_INDEX) torch torchvision
+	_build/lock/bin/python -m pip install --quiet $(PIP_ARGS) \
+	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	_build/lock/bin/python -m pip install --quiet $(PIP_ARGS) -e '.[book,test]'
 	_build/lock/bin/python -m pip freeze --exclude-editable > _build/lock/frozen
 	sed 's/+cpu$$//' _build/lock/frozen > requirements.lock

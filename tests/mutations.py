@@ -30,6 +30,7 @@ TESTS = {  # in this order, until one fails: the fast ones first
     "data/load": "test_data",
     "runs/config": "test_config test_golden_runs",
     "runs/steps": "test_steps test_golden_runs test_training",
+    "runs/plan": "test_golden_runs test_training test_readings test_verify",
     "runs/trainer": "test_golden_runs test_training test_steps",
     "runs/store": "test_own_file test_golden_runs test_runs test_stops",
     "runs/checkpoint": "test_stops test_runs",

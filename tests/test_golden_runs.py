@@ -13,7 +13,8 @@ import torch
 
 from vae_core.algorithms import ALGORITHMS
 from vae_core.runs import RunConfig, load_data
-from vae_core.runs.trainer import Trainer, settings_of
+from vae_core.runs.plan import settings_of
+from vae_core.runs.trainer import Trainer
 
 FILE = Path(__file__).with_name("golden_runs.json")
 TOLERANCE = 2e-3  # nats

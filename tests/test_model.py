@@ -176,3 +176,13 @@ def test_only_a_network_as_it_was_made_has_a_closed_form():
     assert is_plain(network) and not is_plain(torch.nn.Sequential(*network))
     network[0].register_forward_hook(lambda *_: None)
     assert not is_plain(network)
+
+
+def test_a_model_with_a_generator_leaves_the_global_stream_alone():
+    before = torch.get_rng_state()
+    made = vc.VAE(5, 2, (3,), generator=torch.Generator().manual_seed(1))
+    assert torch.equal(torch.get_rng_state(), before)
+    again = vc.VAE(5, 2, (3,), generator=torch.Generator().manual_seed(1))
+    assert torch.equal(made.encoder[0].weight, again.encoder[0].weight)
+    with torch.device("meta"):
+        assert vc.VAE(5, 2, (3,)).encoder[0].weight.is_meta

@@ -1,10 +1,13 @@
 """Runs are float32, whatever torch's default precision is around them."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 
 import vae_core as vc
+from vae_core.runs.hardware import own_precision
 
 SMALL = {"latent_dim": 2, "hidden": (6,), "seed": 3}
 
@@ -68,3 +71,31 @@ def test_the_callers_precision_changes_no_run(algorithm):
         products.fp32_precision = before
     for name, column in expected.curve.items():
         np.testing.assert_array_equal(found.curve[name], column)
+
+
+def test_runs_in_two_threads_leave_the_callers_precision_when_both_have_ended():
+    products = torch.backends.mkldnn.matmul
+    within, seen = threading.Barrier(2), []
+
+    def first():
+        with own_precision():
+            within.wait(10)  # both are within
+        within.wait(10)  # this one is no more
+
+    def second():
+        with own_precision():
+            within.wait(10)
+            within.wait(10)
+            seen.append(products.fp32_precision)
+
+    before, products.fp32_precision = products.fp32_precision, "bf16"
+    try:
+        threads = [threading.Thread(target=target) for target in (first, second)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert seen == ["ieee"]
+        assert products.fp32_precision == "bf16"
+    finally:
+        products.fp32_precision = before

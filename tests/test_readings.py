@@ -8,12 +8,11 @@ import yaml
 
 from vae_book import plots, readings
 from vae_book.plots import paper, style
-from vae_core.algorithms import ALGORITHMS
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 from vae_core.runs.interpolate import interpolate_log
+from vae_core.runs.plan import is_evaluated, samples_per_step
 from vae_core.runs.sweep import configs_of
-from vae_core.runs.trainer import is_evaluated, settings_of
 
 
 def run_of(config):
@@ -92,7 +91,7 @@ def test_the_longest_run_whatever_its_precision():
 def test_short_runs_have_a_curve(fields):
     config = RunConfig(**fields)
     config = readings.evaluated_densely(config)
-    per_step = ALGORITHMS[config.algorithm].samples_per_step(settings_of(config), config.n_train)
+    per_step = samples_per_step(config)
     counts = range(per_step, config.n_samples + per_step, per_step)
     rows = sum(is_evaluated(n, per_step, config) for n in counts)
     assert min(12, len(counts)) <= rows <= 60

@@ -18,8 +18,9 @@ from vae_core.marginal_likelihood import importance_sampling
 from vae_core.marginal_likelihood.annealed import anneal, prior_draw, sigmoid_schedule, tune_path
 from vae_core.model import VAE
 from vae_core.runs.checkpoint import load_checkpoint, save_checkpoint
+from vae_core.runs.plan import is_evaluated
 from vae_core.runs.steps import VALUE_EVERY, Replays, Steps, cuda_graph, has_value
-from vae_core.runs.trainer import Trainer, is_evaluated
+from vae_core.runs.trainer import Trainer
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]

@@ -407,6 +407,8 @@ def test_shards_share_out_every_run_once():
     parts = [shard(configs, i, 3) for i in (1, 2, 3)]
     assert sorted(c.seed for part in parts for c in part) == list(range(7))
     assert [part[0].seed for part in parts] == [6, 5, 4]  # the longest first in each
+    many = config(n_samples=10_000, n_mc=100)  # costs more than it has samples
+    assert shard([config(n_samples=20_000), many], 1, 2) == [many]
     for index in (0, 4):
         with pytest.raises(ValueError, match=f"shard {index}/3"):
             shard(configs, index, 3)

@@ -16,7 +16,8 @@ from vae_core.algorithms.common import adagrad_, add_map_prior_
 from vae_core.data import Dataset
 from vae_core.images import Images
 from vae_core.runs.checkpoint import load_checkpoint, save_checkpoint
-from vae_core.runs.trainer import Trainer, is_evaluated
+from vae_core.runs.plan import is_evaluated
+from vae_core.runs.trainer import Trainer
 
 ALGORITHMS = ["aevb", "wake_sleep", "autoencoder"]
 

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from vae_core import RunConfig, get_or_run
 from vae_core.runs import Run, load_data, metrics
-from vae_core.runs.checks import SUMS, metrics_again, schedule, sha256_sums
-from vae_core.runs.trainer import is_evaluated
+from vae_core.runs.checks import SUMS, metrics_again, sha256_sums
+from vae_core.runs.plan import is_evaluated, schedule
 from vae_core.runs.verify import _verify_folder, verify, verify_all
 
 SETTINGS = {"dataset": "digits", "latent_dim": 2, "hidden": (8,), "n_samples": 8_000}

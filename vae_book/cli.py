@@ -10,7 +10,6 @@ import sys
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -32,7 +31,7 @@ def data() -> None:
 
 @data.command("status")
 def data_status() -> None:
-    """Tell what is where, and whether it is the published file."""
+    """Show where each file is, and whether it is the published one."""
     from vae_core.data import data_folder, status
 
     click.echo(f"data folder: {data_folder()}")
@@ -73,7 +72,7 @@ def reference_fetch(source: str | None, quiet: bool) -> None:
 @reference.command("pack")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 def reference_pack(folder: Path) -> None:
-    """Write the archive of the committed runs, for a release, into FOLDER; tell its SHA-256."""
+    """Write the archive of the committed runs, for a release, into FOLDER; print its SHA-256."""
     from vae_book.release import pack
 
     archive, sha256 = pack(folder)
@@ -93,12 +92,13 @@ def reference_pack(folder: Path) -> None:
 def run(
     pairs: tuple[str, ...], retrain: str | None, train: bool, list_only: bool, quiet: bool
 ) -> None:
-    """Train one run, or find it if it is stored, and tell its bounds.
+    """Train one run, or find it if it is stored, and print its bounds.
 
     A setting may be given as -p latent_dim=5, -p latent_dim 5 or --latent-dim 5. A run that was
     stopped goes on from its last checkpoint.
     """
     from vae_book.settings import ask_before_long_training, described, read_settings
+    from vae_book.stored import stored_runs, summary_of
     from vae_core.runs import find_run, get_or_run
 
     if list_only:
@@ -107,11 +107,11 @@ def run(
     if retrain is not None and pairs:
         raise click.UsageError("--retrain takes all settings from the stored run; give no others")
     weights = retrain is not None
-    config = read_settings(pairs) if retrain is None else _stored([retrain])[0].config
+    config = read_settings(pairs) if retrain is None else stored_runs([retrain])[0].config
     if not train and find_run(config, weights=weights) is None:
         ask_before_long_training([config])
     finished = get_or_run(config, weights=weights, progress=not quiet)
-    click.echo(_summary(finished))
+    click.echo(summary_of(finished))
     click.echo(finished.path)
 
 
@@ -138,6 +138,7 @@ def sweep(
 ) -> None:
     """Train every run of the `sweep:` section of a parameter file, the longest first."""
     from vae_book.params import load_params
+    from vae_book.stored import summary_of
     from vae_core.runs import find_run
     from vae_core.runs.cluster import dask_executor
     from vae_core.runs.sweep import configs_of, shard
@@ -153,7 +154,7 @@ def sweep(
         return
     with dask_executor(scheduler) if scheduler else nullcontext() as executor:
         for finished in train_all(configs, jobs, executor=executor, progress=not quiet):
-            click.echo(_summary(finished))
+            click.echo(summary_of(finished))
 
 
 @cli.command()
@@ -181,12 +182,13 @@ def verify(keys: tuple[str, ...], fraction: float, quick: bool, jobs: int, quiet
     KEYS are those of `vae-core runs`; default: every run under book/reference. The exit status is
     1 if a run does not follow from this code. After Ctrl-C the same command goes on with the rest.
     """
+    from vae_book.stored import stored_runs
     from vae_book.verification import Verifications
     from vae_book.words import counted, in_words
-    from vae_core.runs import all_runs, reference_dir
+    from vae_core.runs import reference_dir
 
     folder = reference_dir().resolve()
-    chosen = _stored(keys) or [r for r in all_runs() if r.path.resolve().parent == folder]
+    chosen = [r for r in stored_runs(keys) if keys or r.path.resolve().parent == folder]
     if not chosen:
         raise ValueError(f"there are no runs in {folder}; name some of `vae-core runs`")
     verifications = Verifications(chosen, fraction, quick)
@@ -209,11 +211,11 @@ def list_runs(keys: tuple[str, ...]) -> None:
 
     With KEYS: these, in this order.
     """
-    from vae_core.runs import all_runs
+    from vae_book.stored import stored_runs, summary_of
 
-    stored = _stored(keys) if keys else all_runs()
+    stored = stored_runs(keys)
     for one in stored:
-        click.echo(_summary(one))
+        click.echo(summary_of(one))
     if not stored:
         click.echo("no runs are stored yet", err=True)
 
@@ -284,31 +286,10 @@ def explorer(keys: tuple[str, ...]) -> None:
     Without KEYS: the longest stored AEVB run of each data set that has weights.
     """
     from vae_book.explorer import export, longest_runs
+    from vae_book.stored import stored_runs
 
-    for finished in _stored(keys) if keys else longest_runs():
+    for finished in stored_runs(keys) if keys else longest_runs():
         click.echo(f"{finished.key} -> {export(finished)}")
-
-
-def _stored(keys: tuple[str, ...] | list[str]) -> list[Any]:
-    """The stored runs of these keys, or a ValueError with the nearest key."""
-    from vae_book.params import nearest
-    from vae_core.runs import all_runs
-
-    stored = {run.key: run for run in all_runs()}
-    for key in keys:
-        if key not in stored:
-            raise ValueError(f"no stored run has the key {key!r}; {nearest(key, stored)}")
-    return [stored[key] for key in keys]
-
-
-def _summary(finished: Any) -> str:
-    """One line on a run: key, samples, bounds in nats per datapoint."""
-    curve = finished.curve
-    weights = "weights" if finished.has_weights else "curve only"
-    return (
-        f"{finished.key:44} {curve['samples'][-1]:>12,.0f} samples  "
-        f"train {curve['train_bound'][-1]:9.2f}  test {curve['test_bound'][-1]:9.2f}  {weights}"
-    )
 
 
 def main() -> None:

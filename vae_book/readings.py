@@ -13,11 +13,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import vae_core as vc
-from vae_core.algorithms import ALGORITHMS
 from vae_core.data import DataNotFound
 from vae_core.runs import MissingRunError, Run
 from vae_core.runs.config import RunConfig
-from vae_core.runs.trainer import is_evaluated, settings_of
+from vae_core.runs.plan import is_evaluated, samples_per_step
 
 
 class Reading(NamedTuple):
@@ -170,7 +169,7 @@ def evaluated_densely(config: RunConfig) -> RunConfig:
 
     As it is wherever that gives MIN_EVALUATIONS rows, so that the keys of long runs stay.
     """
-    per_step = ALGORITHMS[config.algorithm].samples_per_step(settings_of(config), config.n_train)
+    per_step = samples_per_step(config)
     n_steps = -(-config.n_samples // per_step)
     wanted = min(MIN_EVALUATIONS, n_steps)
     for density in (config.evals_per_decade, 13, 24, 48, 96, 192):

@@ -1,4 +1,4 @@
-"""The settings of a run as a user writes them, and what a run of that length costs."""
+"""The settings of a run as a user writes them, and the question before a long training."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,15 +9,10 @@ import click
 from vae_book.params import ParameterError, parse_pair, parse_yaml
 from vae_book.words import in_words
 from vae_core.runs import reference_dir
-from vae_core.runs.checks import schedule
 from vae_core.runs.config import RunConfig
-from vae_core.runs.trainer import LOG_MARGINAL_POINTS
-from vae_core.runs.verify import log_marginal_passes
+from vae_core.runs.plan import training_seconds
 
 LONG = 600  # seconds of training that are not begun unasked
-PRODUCTS_PER_SECOND = 1e10  # parameters x samples, on one core of the machine of the stored runs
-EVALUATION = 3  # an evaluation has no backward pass: so many times as quick as a step
-SECONDS_PER_STEP = 5e-4  # of a small network, whatever its size
 
 
 def read_settings(pairs: Iterable[str]) -> RunConfig:
@@ -56,22 +51,6 @@ def _is_of_the_data(name: str) -> bool:
     """Whether a field that is left out takes a value that depends on the others."""
     field = RunConfig.model_fields[name]
     return field.default is None and getattr(RunConfig(), name) is not None
-
-
-def training_seconds(config: RunConfig) -> float:
-    """Roughly how long a run trains and is evaluated on one core of an ordinary machine."""
-    products = config.n_samples * config.n_mc * config.n_parameters / PRODUCTS_PER_SECOND
-    steps = config.n_samples / (config.batch_size or 1)
-    n_rows = sum(1 for _ in schedule(config))
-    return products + steps * SECONDS_PER_STEP + n_rows * evaluation_seconds(config)
-
-
-def evaluation_seconds(config: RunConfig) -> float:
-    """Roughly how long one row of the curve takes on one core of an ordinary machine."""
-    images = config.n_train + config.spec.n_test
-    if config.log_marginal is not None:
-        images += 2 * LOG_MARGINAL_POINTS * log_marginal_passes(config)
-    return images * config.n_parameters / (EVALUATION * PRODUCTS_PER_SECOND)
 
 
 def ask_before_long_training(configs: Sequence[RunConfig]) -> None:

@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from vae_book.settings import evaluation_seconds, training_seconds
 from vae_core._atomic import write_text
 from vae_core.runs import Run, cache_dir
 from vae_core.runs.folders import OTHER_CACHE
+from vae_core.runs.plan import evaluation_seconds, training_seconds
 from vae_core.runs.provenance import packages, source_sha256
 from vae_core.runs.verify import n_rows_again, verify, verify_all
 

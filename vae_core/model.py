@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Distribution, Independent, Normal
 from torch.nn import functional as F
+from torch.nn.utils import skip_init
 
 from vae_core._arguments import (
     check_between,
@@ -115,8 +116,14 @@ class MLP(nn.Sequential):
         widths = [in_dim, *hidden]
         layers: list[nn.Module] = []
         for n_in, n_out in zip(widths, widths[1:], strict=False):
-            layers += [nn.Linear(n_in, n_out, **factory), nn.Tanh()]
-        super().__init__(*layers, nn.Linear(widths[-1], out_dim, **factory))
+            layers += [_linear(n_in, n_out, **factory), nn.Tanh()]
+        super().__init__(*layers, _linear(widths[-1], out_dim, **factory))
+
+
+def _linear(n_in: int, n_out: int, device: Any = None, dtype: Any = None) -> nn.Linear:
+    """A layer whose parameters are yet to be drawn: torch's own draw is from its global stream."""
+    device = torch.get_default_device() if device is None else device
+    return skip_init(nn.Linear, n_in, n_out, device=device, dtype=dtype)
 
 
 def is_plain(network: nn.Module) -> bool:

@@ -14,7 +14,7 @@ import torch
 import vae_core as vc
 from vae_core.algorithms import ALGORITHMS
 from vae_core.images import Images
-from vae_core.runs.trainer import settings_of
+from vae_core.runs.plan import settings_of
 
 N_SAMPLES, LATENT_DIM, SEEDS = 500_000, 10, (0, 1)
 STEPS = dict(step_size=0.01, adagrad_warmup=0)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import click
 import torch
-import yaml
 from safetensors.torch import load_file
 
-from vae_core._atomic import write_text
+from vae_book.params import load_params
+from vae_core._atomic import replacing, write_text
 from vae_core.runs import cache_dir, reference_dir
 from vae_core.runs.checkpoint import write_tensors
 from vae_core.runs.checks import SUMS, sha256_sums
@@ -26,15 +26,17 @@ from vae_core.runs.sweep import configs_of
 
 def copy_run(source: Path, target: Path, *, weights: bool) -> int:
     """Copies one run; returns its size in bytes."""
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source / "run.json", target / "run.json")
-    if (source / "metrics.json").exists():
-        shutil.copyfile(source / "metrics.json", target / "metrics.json")
-    stored = target / "model.safetensors"
-    stored.unlink(missing_ok=True)
-    if weights:
-        tensors = load_file(source / "model.safetensors")
-        write_tensors(stored, {name: t.to(torch.float16) for name, t in tensors.items()}, {})
+    with replacing(target) as temporary:
+        temporary.mkdir()
+        shutil.copyfile(source / "run.json", temporary / "run.json")
+        for folder in (source, target):  # what was computed of it before is kept
+            if (folder / "metrics.json").exists():
+                shutil.copyfile(folder / "metrics.json", temporary / "metrics.json")
+                break
+        if weights:
+            tensors = load_file(source / "model.safetensors")
+            halved = {name: t.to(torch.float16) for name, t in tensors.items()}
+            write_tensors(temporary / "model.safetensors", halved, {})
     return sum(path.stat().st_size for path in target.iterdir())
 
 
@@ -56,7 +58,7 @@ def main(sweep_file: Path, weights: tuple[str, ...]) -> None:
 
     Metrics that were computed from runs which lie there already are copied, too.
     """
-    for config in configs_of(yaml.safe_load(sweep_file.read_text())["sweep"]):
+    for config in configs_of(load_params(sweep_file).sweep):
         source, target = cache_dir() / "runs" / config.key, reference_dir() / config.key
         keep = config.algorithm in weights
         if not keep and (target / "model.safetensors").exists():

@@ -13,6 +13,8 @@ Each module offers, as functions over explicit state:
     returns the minibatch's bound in nats, summed over its datapoints;
 ``bound(model, x, *, generator) -> (batch,)``
     what a run reports as its bound; None where the algorithm has none;
+``needs``
+    what ``update`` and ``bound`` use of a model of one's own, by name;
 ``samples_per_step(settings, n_train) -> int``
     how far one step moves the horizontal axis of the paper's figures;
 ``in_one_graph``

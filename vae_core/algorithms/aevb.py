@@ -14,6 +14,7 @@ from vae_core.images import Images
 from vae_core.model import VAE
 
 in_one_graph = True
+needs = "encoder_params", "log_likelihood"
 bound = sgvb_b
 init, samples_per_step = common.init, common.samples_per_step
 

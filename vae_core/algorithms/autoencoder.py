@@ -10,6 +10,7 @@ from vae_core.images import Images
 from vae_core.model import VAE
 
 in_one_graph = True
+needs = "encoder_params", "log_likelihood"
 init, samples_per_step = common.init, common.samples_per_step
 draw = aevb.draw  # its noise is not used: the minibatches are those of AEVB with the same seed
 

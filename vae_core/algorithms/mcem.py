@@ -24,6 +24,7 @@ CHUNK_ROWS = 250  # their activations (250 x 784 float32) stay in the processor'
 FIRST_CHAIN_STEP = 0.5  # the posterior starts as the prior
 
 in_one_graph = False  # loops over chunks, with closed-form gradients
+needs = ()  # it takes no model of one's own
 bound = None  # there is no q(z|x), so no lower bound to report
 
 

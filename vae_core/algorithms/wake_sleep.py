@@ -19,6 +19,9 @@ from vae_core.images import Images
 from vae_core.model import VAE, gaussian_log_prob
 
 in_one_graph = True
+needs = (
+    "data_dim", "pixels", "encoder_params", "log_q", "log_joint", "log_likelihood", "sample_given"
+)  # fmt: skip
 bound = sgvb_b
 Settings = common.MinibatchSettings
 init, samples_per_step = common.init, common.samples_per_step

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from vae_core._arguments import check_choice
 from vae_core._atomic import locked
+from vae_core.algorithms import ALGORITHMS
 from vae_core.data.registry import ARRAYS
 from vae_core.images import Images
 from vae_core.model import VAE
@@ -21,15 +23,6 @@ from vae_core.runs.checkpoint import changing, digest, resume
 from vae_core.runs.config import RunConfig
 from vae_core.runs.hardware import check_hardware
 from vae_core.runs.trainer import EVALUATION_CHUNK, Trainer, mean_bound
-
-METHODS = {  # what an algorithm, its bound included, uses of a model of one's own
-    "aevb": ("encoder_params", "log_likelihood"),
-    "wake_sleep": (
-        "data_dim", "pixels", "encoder_params", "log_q", "log_joint", "log_likelihood",
-        "sample_given",
-    ),
-    "autoencoder": ("encoder_params", "log_likelihood"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +195,8 @@ def _check_tensors(model: nn.Module) -> None:
 
 def _check_methods(model: Any, algorithm: str, settings: dict) -> None:
     """Refuses a model without a method that the run would call."""
-    needed = [*METHODS.get(algorithm, ())]
+    check_choice("algorithm", algorithm, ALGORITHMS)
+    needed = [*ALGORITHMS[algorithm].needs]
     if settings.get("log_marginal") or settings.get("estimator", "sgvb_b") != "sgvb_b":
         needed.append("log_joint")
     if settings.get("log_marginal") == "importance_sampling":

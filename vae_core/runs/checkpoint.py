@@ -86,7 +86,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
     try:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata()
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
         progress = json.loads(metadata["progress"])
         # checkpoints of version 1.0 have no hash
         if metadata.get("sha256", "") not in ("", digest(tensors, metadata["progress"])):

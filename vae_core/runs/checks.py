@@ -6,7 +6,6 @@ Each check returns its problems as lines; no line, no problem.
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,11 @@ from vae_core.data import Dataset
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.model import VAE
 from vae_core.runs.config import RunConfig
+from vae_core.runs.plan import samples_per_step, schedule
 from vae_core.runs.provenance import curve_sha256, weights_sha256
 from vae_core.runs.steps import VALUE_EVERY
 from vae_core.runs.store import Run
-from vae_core.runs.trainer import (
-    COLUMNS,
-    FIRST_EVALUATION,
-    is_evaluated,
-    settings_of,
-)
+from vae_core.runs.trainer import COLUMNS
 
 SUMS = "SHA256SUMS"  # beside the committed runs, as `sha256sum` writes it
 
@@ -77,18 +72,6 @@ def changed_content(run: Run) -> list[str]:
     return [f"the {name} is not what was stored" for name in found]
 
 
-def schedule(config: RunConfig) -> Iterator[int]:
-    """The numbers of samples at which a run with this config has rows, in order."""
-    per_step = ALGORITHMS[config.algorithm].samples_per_step(settings_of(config), config.n_train)
-    end = math.ceil(config.n_samples / per_step) * per_step
-    exponents = range(math.ceil(math.log10(end) * config.evals_per_decade) + 2)
-    near = [math.ceil(10 ** (k / config.evals_per_decade) / per_step) for k in exponents]
-    near += [math.ceil(FIRST_EVALUATION * config.n_train / per_step)]
-    steps = {max(1, n + offset) for n in near for offset in (-1, 0, 1)}
-    points = {n * per_step for n in steps if is_evaluated(n * per_step, per_step, config)}
-    yield from sorted({n for n in points if per_step <= n < end} | {end})
-
-
 def curve_problems(run: Run) -> list[str]:
     """Columns, rows and gaps of the curve against those that its config implies."""
     config, curve = run.config, run.curve
@@ -114,8 +97,8 @@ def _is_known(column: str, config: RunConfig, samples: np.ndarray) -> np.ndarray
         return np.zeros(len(samples), bool)
     if column != "train_bound_minibatch":
         return np.ones(len(samples), bool)
-    per_step = algorithm.samples_per_step(settings_of(config), config.n_train)
-    values = np.ceil(samples / per_step / VALUE_EVERY)  # how many steps computed their value
+    steps = samples / samples_per_step(config)
+    values = np.ceil(steps / VALUE_EVERY)  # how many of them computed their value
     return np.diff(values, prepend=0) > 0
 
 

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vae_core.data.registry import DatasetSpec, dataset_spec, did_you_mean
 
 SEMANTICS = 1  # raised when the same RunConfig would no longer mean the same run
-# The paper chose Adagrad's step for each experiment and does not say which: these (step_size,
-# adagrad_warmup) land nearest to its own curves. MCEM makes only a few hundred updates in all.
+# The paper chose Adagrad's step for each experiment and does not say which: (step_size,
+# adagrad_warmup) of runs that do not name theirs. What the book's Figure 2 takes is `config_of` of
+# vae_book.readings, prior included. MCEM makes only a few hundred updates in all.
 STEPS: dict[tuple, tuple[float, int]] = {
     ("mnist", "aevb"): (0.02, 100),
     ("mnist", "aevb", 20): (0.01, 0),
@@ -38,8 +39,9 @@ def from_data_set(description: str | None = None, **limits: Any) -> Any:
 
 
 class RunConfig(BaseModel):
-    """The settings of one run; the defaults are this project's reading of the paper.
+    """The settings of one run; the defaults are the paper's, or a choice where it is silent.
 
+    The experiments of the book's Figure 2 are those of ``vae_book.readings.config_of``.
     A field left at None takes its default, which may be the data set's own (``DATASETS``), so that
     a finished RunConfig always shows what was used; only ``prior_sd=None`` says something itself.
     Numbers of numpy, torch and whole floats are taken as Python's own; text is never a number.

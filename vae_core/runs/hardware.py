@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -89,14 +90,36 @@ def own_precision() -> Iterator[None]:
     """A run computes in its own precision, whatever the caller's autocast and products are."""
     import torch
 
-    backends: Any = torch.backends
-    products = backends.mkldnn.matmul, backends.cuda.matmul
-    before = [kind.fp32_precision for kind in products]
-    try:
-        for kind in products:
-            kind.fp32_precision = "ieee"
+    with _ProductsInFull(torch.backends):
         with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
             yield
-    finally:
-        for kind, precision in zip(products, before, strict=True):
-            kind.fp32_precision = precision
+
+
+class _ProductsInFull:
+    """Full float32 products while any thread is within: the setting is the whole process's."""
+
+    _lock = threading.Lock()
+    _within = 0
+    _before: tuple[str, ...] = ()
+
+    def __init__(self, backends: Any):
+        self._products = backends.mkldnn.matmul, backends.cuda.matmul
+
+    def __enter__(self) -> None:
+        kind = type(self)
+        with kind._lock:
+            if not kind._within:
+                kind._before = tuple(product.fp32_precision for product in self._products)
+                self._set("ieee", "ieee")
+            kind._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        kind = type(self)
+        with kind._lock:
+            kind._within -= 1
+            if not kind._within:
+                self._set(*kind._before)
+
+    def _set(self, *precisions: str) -> None:
+        for product, precision in zip(self._products, precisions, strict=True):
+            product.fp32_precision = precision

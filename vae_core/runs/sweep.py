@@ -9,6 +9,7 @@ from vae_core._arguments import check_count, check_kind
 from vae_core.runs.checkpoint import RunInterrupted
 from vae_core.runs.config import RunConfig
 from vae_core.runs.hardware import check_hardware
+from vae_core.runs.plan import training_seconds
 from vae_core.runs.store import Run, find_run, get_or_run, store_files
 from vae_core.runs.workers import train, workers
 
@@ -53,11 +54,6 @@ def configs_of(entries: Iterable[dict]) -> list[RunConfig]:
     return list({config.key: config for entry in entries for config in grid(entry)}.values())
 
 
-def cost(config: RunConfig) -> float:
-    """Parameter x sample products: proportional to a run's time."""
-    return config.n_samples * config.n_parameters
-
-
 def shard(configs: Iterable[RunConfig], index: int, n_shards: int) -> list[RunConfig]:
     """Part ``index`` of 1 to ``n_shards`` of a sweep, for a job array; the parts cost much alike.
 
@@ -68,7 +64,7 @@ def shard(configs: Iterable[RunConfig], index: int, n_shards: int) -> list[RunCo
     check_count("index", index, 0)
     if not 1 <= index <= n_shards:
         raise ValueError(f"shard {index}/{n_shards}: the first number is one of 1 to {n_shards}")
-    return sorted(configs, key=lambda c: (-cost(c), c.key))[index - 1 :: n_shards]
+    return sorted(configs, key=lambda c: (-training_seconds(c), c.key))[index - 1 :: n_shards]
 
 
 def sweep(
@@ -101,7 +97,7 @@ def sweep(
     for config in configs:
         check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
     pending = []
-    for config in sorted(configs, key=cost, reverse=True):
+    for config in sorted(configs, key=training_seconds, reverse=True):
         run = find_run(config)
         if run is None:
             pending.append(config)

@@ -1,6 +1,5 @@
 """The training loop: steps, the evaluation schedule and progress."""
 
-import dataclasses
 import math
 import os
 import signal
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vae_core.algorithms import ALGORITHMS
-from vae_core.algorithms.common import Settings
 from vae_core.data import Dataset
 from vae_core.images import Images
 from vae_core.log_joint import has_closed_form
@@ -26,52 +24,23 @@ from vae_core.runs.checkpoint import RunInterrupted, save_checkpoint
 from vae_core.runs.config import LOG_MARGINAL_SAMPLES, RunConfig
 from vae_core.runs.finite import check_row, check_state, diverged
 from vae_core.runs.hardware import device_of, own_precision
+from vae_core.runs.plan import LOG_MARGINAL_POINTS, is_evaluated, samples_per_step, settings_of
 from vae_core.runs.steps import Replays, Steps, cuda_graph, fused, has_value, on_stream
 
-FIRST_EVALUATION = 2  # passes over the training set; the schedule is log-spaced from there
 EVALUATION_CHUNK = 1_000  # rows that stay in cache
 CHECKPOINT_SECONDS = 30.0
-LOG_MARGINAL_POINTS = 1_000  # Appendix E
 QUADRATURE_TOLERANCE = 0.01  # nats
 COLUMNS = ("samples", "train_bound", "train_bound_minibatch", "test_bound")
 
 
 def build_model(config: RunConfig, generator: torch.Generator | None = None) -> VAE:
     """The untrained model that a run starts from, in float32 on the generator's device."""
-    device = torch.device("cpu") if generator is None else generator.device
-    factory: dict[str, Any] = {"generator": generator, "device": device, "dtype": torch.float32}
+    generator = torch.Generator() if generator is None else generator  # the global stream stays
+    factory: dict[str, Any] = {
+        "generator": generator, "device": generator.device, "dtype": torch.float32
+    }  # fmt: skip
     sizes = config.data_dim, config.latent_dim, config.hidden
     return VAE(*sizes, config.likelihood, init_sd=config.init_sd, **factory)
-
-
-def settings_of(config: RunConfig) -> Settings:
-    """The algorithm's own settings, by the names of its fields.
-
-    A field ``x`` of the algorithm ``a`` stands in the RunConfig as ``a_x``, or as ``x`` where
-    algorithms share it.
-    """
-    kind, given = ALGORITHMS[config.algorithm].Settings, config.model_dump()
-    names = [field.name for field in dataclasses.fields(kind)]
-    return kind(**{n: given.get(f"{config.algorithm}_{n}", given.get(n)) for n in names})
-
-
-def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
-    """Whether the schedule has a point in (samples - per_step, samples].
-
-    The schedule is the first step, then every 10^(k / evals_per_decade) from two passes over the
-    training set on; one denser than the default goes on from the first step. It does not depend
-    on where the run ends, so that a longer run has a shorter one as its prefix.
-    """
-    if samples == per_step:
-        return True
-    is_dense = config.evals_per_decade > RunConfig.model_fields["evals_per_decade"].default
-    if samples < FIRST_EVALUATION * config.n_train and not is_dense:
-        return False
-
-    def index(n: int) -> int:
-        return math.floor(config.evals_per_decade * math.log10(n) + 1e-9)
-
-    return index(samples - per_step) < index(samples)
 
 
 @torch.no_grad()
@@ -98,7 +67,7 @@ class Trainer:
         self.algorithm, self.settings = ALGORITHMS[config.algorithm], settings_of(config)
         self.device = device_of(config)
         self.images = Images(data.train_bytes.to(self.device), data.levels)
-        self.per_step = self.algorithm.samples_per_step(self.settings, self.images.n)
+        self.per_step = samples_per_step(config)
         self.generator = torch.Generator(self.device).manual_seed(config.seed)
         model = build_model(config, self.generator) if model is None else model
         self.model: Any = model.to(self.device).train()

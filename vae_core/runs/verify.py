@@ -16,6 +16,7 @@ from vae_core.algorithms import ALGORITHMS
 from vae_core.data import Dataset
 from vae_core.runs.checks import metrics_again, problems_of, variance_of_mean
 from vae_core.runs.config import RunConfig
+from vae_core.runs.plan import log_marginal_passes
 from vae_core.runs.provenance import packages, processor
 from vae_core.runs.store import Run, load_data
 from vae_core.runs.trainer import COLUMNS, Trainer
@@ -138,11 +139,6 @@ def n_rows_again(run: Run, fraction: float, *, quick: bool) -> int:
         return _quick_rows(run.config, samples)
     n_rows = int(np.searchsorted(samples, fraction * samples[-1], "right"))
     return min(max(2, n_rows), len(samples))
-
-
-def log_marginal_passes(config: RunConfig) -> int:
-    """What an image's log p(x) costs, in evaluations of its bound, roughly."""
-    return 30**config.latent_dim if config.log_marginal == "quadrature" else 1_000
 
 
 def _quick_rows(config: RunConfig, samples: np.ndarray) -> int:
