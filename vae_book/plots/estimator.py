@@ -6,7 +6,9 @@ name of each way}. Here it is a list of (run, rows).
 
 import itertools
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vae_book.plots import marginal, paper
 from vae_book.plots.style import OTHER_COLORS, Figure, name_of, panel_size, svg_panel
@@ -131,3 +133,28 @@ def landing_table(study: Study) -> Table:
 def _labels(run, row: dict) -> list[str]:
     config = run.config
     return [f"{config.n_train:,}", name_of(config.algorithm), row["split"]]
+
+
+def starts_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Table:
+    """A row for each model among `runs` and each way to start its chains.
+
+    `study` is `book/studies/chain_starts.json`: the estimate less the truth in nats, mean and
+    standard error, median, worst, and how many images of a hundred are off by three nats or more.
+    """
+    stored = {run.key: run for run in runs}
+    rows = [
+        [
+            name_of(stored[row["key"]].config.algorithm),
+            f"{row['n_candidates']:,}",
+            str(row["n_burnin"]),
+            f"{nats(row['mean'], signed=True)} ± {nats(row['stderr'])}",
+            nats(row["median"], signed=True, digits=2),
+            nats(row["worst"], signed=True),
+            str(row["far"]),
+        ]
+        for row in study
+        if row["key"] in stored
+    ]
+    header = ["", "draws", "moves before", "mean", "median", "worst image", "3 nats off"]
+    label = "Appendix D less the truth by how its chains start, on 100 test images, in nats"
+    return Table(header, rows, label, n_text_columns=3, kind="tight")

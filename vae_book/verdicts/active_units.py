@@ -21,7 +21,7 @@ def active_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
             power(row["samples"]),
             str(row["active"]),
             *(nats(row[name]) for name in ("total", "least_active")),
-            nats(row["rest"]) if row["active"] < row["latent_dim"] else "",
+            nats(row["rest"], digits=2) if row["active"] < row["latent_dim"] else "",
         ]
         for row in study
         if row["key"] in stored

@@ -102,8 +102,11 @@ def judge_scaling(runs: Iterable[Run]) -> list[Verdict]:
 
 
 def judge_appendix_d(runs: Iterable[Run]) -> list[Verdict]:
-    """Appendix D serves below five latent dimensions and errs by more than a nat in many."""
-    errors: dict[int, list[float]] = {}
+    """Appendix D serves below five latent dimensions and errs by more than a nat in many.
+
+    Cases are the models whose own images it was tried on, and the ends of Figure 3, on real ones.
+    """
+    runs, errors = list(runs), dict[int, list[float]]()
     for run in runs:
         for name, found in run.metrics.items():
             if name.startswith("appendix_d_bias/"):
@@ -114,10 +117,19 @@ def judge_appendix_d(runs: Iterable[Run]) -> list[Verdict]:
     if not errors or min(errors) >= 5 or max(errors) < 5:
         return [Verdict("Figure 3", claim, FIG3, unit="models")]
     low = [error for latent_dim in errors if latent_dim < 5 for error in errors[latent_dim]]
+    real = [
+        marginal.end_of(run, split)[2] - true
+        for run in figure3_runs(runs).values()
+        for split, true in truths_of(run).items()
+    ]
     high = errors[max(errors)]
     ours = f"at most {nats(max(map(abs, low)))} nats off below 5 latent variables"
+    if real:
+        ours += f", but {nats(max(map(abs, real)))} on real images with 3"
     for latent_dim in sorted(dim for dim in errors if dim >= 5):
         worst = max(errors[latent_dim], key=abs)
         ours += f"; {nats(abs(worst))} {'above' if worst > 0 else 'below'} with {latent_dim}"
-    passed = [abs(error) < RELIABLE for error in low] + [abs(error) > UNRELIABLE for error in high]
+    passed = [abs(error) < RELIABLE for error in low + real] + [
+        abs(error) > UNRELIABLE for error in high
+    ]
     return [Verdict("Figure 3", claim, FIG3, tuple(passed), "models", (), "no number", ours)]

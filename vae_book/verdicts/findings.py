@@ -73,8 +73,8 @@ def _order(fig2: Sequence[Run], fig3: Mapping) -> Finding | None:
     rows = [row for row in judge_contests(fig2, []) if "more than chance" in row.claim]
     sure = [ok for row in rows for ok in row.passed or ()]
     chance = (
-        "At three million samples, where several seeds tell, the lead is more than chance in "
-        f"{sum(sure)} of {len(sure)}. "
+        "At three million samples, where there are several seeds, those of one experiment alone "
+        f"show the lead in {sum(sure)} of {len(sure)}. "
     )
     text = (
         f"AEVB ends above wake-sleep in {wins} of the {len(found)} experiments of Figure 2. In the "
@@ -126,7 +126,8 @@ def _estimator(fig3: Mapping) -> Finding | None:
     text = (
         "With three latent variables p(x) can be integrated numerically. By that our models of "
         f"AEVB and Monte Carlo EM with 1,000 images are {nats(min(gaps))} to {nats(max(gaps))} "
-        "nats better than posterior chains say, because the chains miss modes."
+        "nats better than posterior chains say, because chains that start at one of a thousand "
+        "draws of the prior miss modes. The paper does not say where its chains start."
     )
     title = "A curve of Figure 3 measures its estimator, too"
     return Finding(f"+{nats(max(gaps))} nats", title, text, "reproducibility/estimator")

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vae_book.plots.marginal import end_of
 from vae_book.plots.paper import fig2_of
 from vae_book.plots.style import name_of
 from vae_book.plots.tables import Table, nats, power
@@ -94,3 +95,24 @@ def shares_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
     header = ["", "hidden", "samples", "KL, training", "KL, test", "more", "bounds apart"]
     label = "The divergence of q(z|x) from the posterior, and how far apart the bounds are, in nats"
     return Table(header, rows, label, n_text_columns=3, kind="tight")
+
+
+def ends_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Table:
+    """The test curves of Figure 3 at their ends, on either kind of image, beside the paper's.
+
+    `study` is `book/studies/held_out_figure3.json`. A row for each of its models among `runs`:
+    Appendix D's log p(x) in nats, and how far it is from the paper's with either.
+    """
+    stored, rows, off = {run.key: run for run in runs}, [], []
+    for row in (row for row in study if row["key"] in stored):
+        theirs = end_of(stored[row["key"]], "test")[1]
+        ours = [float(np.mean(row[split])) for split in ("test", "validation")]
+        off.append([value - theirs for value in ours])
+        cells = [f"{row['n_train']:,}", name_of(row["algorithm"]), *map(nats, (theirs, *ours))]
+        rows.append(cells + [nats(value, signed=True) for value in off[-1]])
+    if rows:
+        means = (nats(value) for value in np.abs(off).mean(0))
+        rows.append(["mean distance", "", "", "", "", *means])
+    header = ["images", "", "paper", "ours: test", "ours: valid.", "off: test", "off: valid."]
+    label = "The ends of Figure 3’s test curves on images held out of either kind, in nats"
+    return Table(header, rows, label, n_text_columns=2, kind="tight")
