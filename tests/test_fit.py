@@ -200,7 +200,7 @@ def test_evaluations_leave_the_statistics_of_training_alone():
     for steps in (5, 10):  # the second fit goes on from the first
         vc.fit(data.train[:200], data.test, model=model, n_samples=500, progress=False)
         assert model.encoder[0].num_batches_tracked == steps
-    assert set(model.modes) == {(True, 100), (False, 200), (False, len(data.test))}
+    assert set(model.modes) == {(False, 2), (True, 100), (False, 200), (False, len(data.test))}
     assert not model.training
 
 
@@ -452,6 +452,66 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_training(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="checkpoints=... names another folder"):
         vc.fit(vc.load_dataset("digits").train, **SMALL, checkpoints=tmp_path / "file")
+
+
+class Shifted3(vc.VAE):
+    """A VAE with a prior of its own, N(3, 1)."""
+
+    def log_prior(self, z):
+        return torch.distributions.Normal(3.0, 1.0).log_prob(z).sum(-1)
+
+
+@pytest.mark.parametrize("algorithm", ["aevb", "wake_sleep"])
+def test_a_prior_of_its_own_is_trained_by_the_general_estimator_alone(algorithm):
+    x = torch.rand(60, 6, generator=torch.Generator().manual_seed(0))
+    refused("prior", model=Shifted3(64, 1, (4,)), algorithm=algorithm)
+    with pytest.raises(ValueError, match="use sgvb_a"):
+        vc.sgvb_b(Shifted3(6, 1, (4,)), x)
+    with pytest.raises(ValueError, match="define sample_joint"):
+        Shifted3(6, 1, (4,)).sample(2)
+
+
+def test_the_bound_of_a_prior_of_its_own_is_below_the_evidence():
+    """Within four standard errors of the mean of single draws over 500 rows."""
+    x = torch.rand(500, 6, generator=torch.Generator().manual_seed(0)).round()
+    start = torch.Generator().manual_seed(1)
+    given = {"n_samples": 20_000, "step_size": 0.1, "prior_sd": None, "progress": False}
+    model = Shifted3(6, 1, (8,), generator=start)
+    done = vc.fit(x, x, model=model, estimator="sgvb_a", **given)
+    g = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        draws = vc.sgvb_a(done.model(), x.repeat(50, 1), generator=g).reshape(50, -1)
+    error = 4 * (draws.var(0).mean().item() / len(x)) ** 0.5
+    assert done.at(20_000) == pytest.approx(draws.mean().item(), abs=error)
+    evidence = vc.log_marginal(done.model(), x, "quadrature", progress=False).mean().item()
+    assert draws.mean().item() < evidence and abs(evidence - draws.mean().item()) < 0.5
+
+
+def test_names_that_mean_something_else_in_a_model_of_ones_own_are_left_alone():
+    model = vc.VAE(64, 2, (8,))
+    model.hidden, model.likelihood_of = nn.Linear(2, 2), None
+    x = vc.load_dataset("digits").train[:100]
+    assert vc.fit(x, model=model, n_samples=100, progress=False).config.latent_dim == 2
+
+
+def test_a_model_that_fails_is_told_before_training():
+    class Wide(vc.VAE):
+        def log_likelihood(self, x, z):
+            return super().log_likelihood(x, z).sum()
+
+    refused("fails on two rows of x_train: the model's log_likelihood", model=Wide(64, 2, (4,)))
+
+
+def test_the_same_call_goes_on_with_the_same_model_after_ctrl_c(tmp_path, monkeypatch):
+    x, model = vc.load_dataset("digits").train, ConvVAE()
+    given = {"n_samples": 3_000, "progress": False, "model": model, "checkpoints": tmp_path}
+    whole = vc.fit(x, **(given | {"model": copy.deepcopy(model), "checkpoints": None}))
+    interrupted_after(monkeypatch, 11, x, **given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = vc.fit(x, **given)
+    for one, other in zip(whole.model().parameters(), done.model().parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_an_interrupted_fit_says_that_nothing_is_kept():

@@ -1,4 +1,10 @@
+from . import data as data
 from . import hmc as hmc
+from . import marginal_likelihood as marginal_likelihood
+from . import runs as runs
+from ._atomic import StoreError as StoreError
+from .data import DataCorrupt as DataCorrupt
+from .data import DataNotFound as DataNotFound
 from .data import Dataset as Dataset
 from .data import load_dataset as load_dataset
 from .estimators import importance_weighted_bound as importance_weighted_bound
@@ -8,8 +14,11 @@ from .estimators import sgvb_a as sgvb_a
 from .estimators import sgvb_b as sgvb_b
 from .marginal_likelihood import log_marginal as log_marginal
 from .model import VAE as VAE
+from .runs import Fit as Fit
+from .runs import MissingRunError as MissingRunError
 from .runs import Run as Run
 from .runs import RunConfig as RunConfig
+from .runs import RunInterrupted as RunInterrupted
 from .runs import all_runs as all_runs
 from .runs import find_run as find_run
 from .runs import fit as fit

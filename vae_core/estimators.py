@@ -2,18 +2,37 @@
 
 Each takes ``(model, x)`` with x (batch, data_dim) and returns (batch,). The noise is drawn from
 ``generator`` unless ``epsilon`` (n_mc, batch, latent_dim) ~ N(0, I) is given. A model is a
-:class:`~vae_core.model.VAE` or any module with its ``encoder_params``, ``log_joint`` and
-``log_likelihood``.
+:class:`~vae_core.model.VAE` or any module with the methods of :class:`AmortisedModel`.
 """
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from vae_core._arguments import check_count, check_generator
+from vae_core._arguments import check_count, check_generator, check_kind
 from vae_core._noise import noise_like
 from vae_core.model import VAE, gaussian_log_prob
+
+
+class AmortisedModel(Protocol):
+    """What the estimators ask of a model: p(x, z) and a Gaussian q(z | x).
+
+    ``log_joint`` is not called by :func:`sgvb_b`, nor ``log_likelihood`` by the others.
+    """
+
+    def encoder_params(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z | x), each (batch, latent_dim)."""
+        ...
+
+    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x, z) in nats, (n_mc, batch), for z (n_mc, batch, latent_dim)."""
+        ...
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x | z) in nats, (n_mc, batch), for z (n_mc, batch, latent_dim)."""
+        ...
 
 
 def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -32,7 +51,7 @@ def log_mean_exp(log_values: Tensor, dim: int = 0) -> Tensor:
 
 
 def _posterior_draw(
-    model: VAE,
+    model: AmortisedModel,
     x: Tensor,
     n_mc: int,
     generator: torch.Generator | None,
@@ -47,16 +66,35 @@ def _posterior_draw(
         check_generator(generator)
         shape = (n_mc, *mean.shape)
         epsilon = torch.randn(shape, **noise_like(mean, generator))
-    if getattr(epsilon, "shape", ())[1:] != mean.shape or not len(epsilon):
+    check_kind("epsilon", epsilon, Tensor, "torch.as_tensor makes one")
+    if epsilon.shape[1:] != mean.shape or not len(epsilon) or epsilon.dtype != mean.dtype:
         raise ValueError(
-            f"epsilon has shape {tuple(getattr(epsilon, 'shape', ()))}: "
-            f"(n_mc, batch, latent_dim) = (n_mc, {mean.shape[0]}, {mean.shape[1]}) is needed"
+            f"epsilon has shape {tuple(epsilon.shape)} and is of {epsilon.dtype}: (n_mc, batch, "
+            f"latent_dim) = (n_mc, {mean.shape[0]}, {mean.shape[1]}) of {mean.dtype} is needed"
         )
     return mean, log_var, reparameterize(mean, log_var, epsilon)
 
 
+def _for_each(values: Tensor, z: Tensor, name: str) -> Tensor:
+    """What a model gives for each draw and datapoint, (n_mc, batch); other shapes are refused."""
+    if values.shape != z.shape[:-1]:
+        raise ValueError(
+            f"the model's {name} gives the shape {tuple(values.shape)} for z of shape "
+            f"{tuple(z.shape)}: one number for each z, {tuple(z.shape[:-1])}, is needed"
+        )
+    return values
+
+
+def _check_prior(model: AmortisedModel) -> None:
+    if getattr(type(model), "log_prior", VAE.log_prior) is not VAE.log_prior:
+        raise ValueError(
+            f"{type(model).__name__} has a prior of its own, and sgvb_b's KL is to N(0, I): "
+            f"use sgvb_a (in fit: estimator='sgvb_a')"
+        )
+
+
 def sgvb_a(
-    model: VAE,
+    model: AmortisedModel,
     x: Tensor,
     *,
     n_mc: int = 1,
@@ -77,11 +115,12 @@ def sgvb_a(
         ValueError: n_mc below 1, or epsilon of another shape.
     """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
-    return (model.log_joint(x, z) - gaussian_log_prob(z, mean, log_var)).mean(0)
+    log_joint = _for_each(model.log_joint(x, z), z, "log_joint")
+    return (log_joint - gaussian_log_prob(z, mean, log_var)).mean(0)
 
 
 def sgvb_b(
-    model: VAE,
+    model: AmortisedModel,
     x: Tensor,
     *,
     n_mc: int = 1,
@@ -91,14 +130,16 @@ def sgvb_b(
     """The estimator with the KL in closed form: -KL + mean over z ~ q of log p(x | z) (eq. 7).
 
     Arguments, result (batch,) in nats, and errors as of :func:`sgvb_a`; its variance is smaller
-    where the KL term is noisy.
+    where the KL term is noisy. The prior must be N(0, I).
     """
+    _check_prior(model)
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
-    return model.log_likelihood(x, z).mean(0) - kl_to_standard_normal(mean, log_var)
+    log_likelihood = _for_each(model.log_likelihood(x, z), z, "log_likelihood")
+    return log_likelihood.mean(0) - kl_to_standard_normal(mean, log_var)
 
 
 def score_function_surrogate(
-    model: VAE,
+    model: AmortisedModel,
     x: Tensor,
     *,
     n_mc: int = 1,
@@ -115,12 +156,12 @@ def score_function_surrogate(
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
     z = z.detach()
     log_q = gaussian_log_prob(z, mean, log_var)
-    f = model.log_joint(x, z) - log_q.detach()
+    f = _for_each(model.log_joint(x, z), z, "log_joint") - log_q.detach()
     return (f + f.detach() * (log_q - log_q.detach())).mean(0)
 
 
 def importance_weighted_bound(
-    model: VAE,
+    model: AmortisedModel,
     x: Tensor,
     *,
     n_mc: int = 1,
@@ -133,7 +174,8 @@ def importance_weighted_bound(
     (batch,) in nats, and errors as of :func:`sgvb_a`.
     """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
-    return log_mean_exp(model.log_joint(x, z) - gaussian_log_prob(z, mean, log_var))
+    log_joint = _for_each(model.log_joint(x, z), z, "log_joint")
+    return log_mean_exp(log_joint - gaussian_log_prob(z, mean, log_var))
 
 
 ESTIMATORS = {

@@ -298,6 +298,11 @@ def _start(
             f"log_prob gives the shape {tuple(state.log_prob.shape)}: one number a chain, "
             f"{tuple(z0.shape[:1])}, is needed"
         )
+    lost = ~(state.log_prob.isfinite() & state.grad.isfinite().all(-1))
+    if log_prob is not None and lost.any():
+        raise ValueError(
+            f"z0: log_prob or its gradient is not finite at {z0[lost][0].tolist()}: start elsewhere"
+        )
     return state, log_prob_and_grad
 
 
@@ -308,9 +313,8 @@ def _check_start(z0: Tensor, step_size: Tensor | float | None) -> None:
             f"z0 of shape {tuple(z0.shape)} and {z0.dtype}: finite floats (chains, dim) are needed"
         )
     if isinstance(step_size, Tensor):
-        if step_size.shape not in ((), z0.shape[:1]) or not (step_size > 0).all():
-            raise ValueError(
-                f"step_size={step_size.tolist()}: one above 0 for each chain is needed"
-            )
+        is_size = (step_size > 0) & step_size.isfinite()
+        if step_size.shape not in ((), z0.shape[:1]) or not is_size.all():
+            raise ValueError(f"step_size={step_size.tolist()}: one above 0 for each chain")
     elif step_size is not None:
         check_between("step_size", step_size, 0)

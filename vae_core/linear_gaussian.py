@@ -45,9 +45,9 @@ def linear_gaussian(
     return model
 
 
-def only_layer(network: nn.Sequential) -> nn.Linear:
+def only_layer(network: nn.Module) -> nn.Linear:
     """The first layer, which with ``hidden=()`` is the whole network."""
-    layer = network[0]
+    layer = next(network.children())
     assert isinstance(layer, nn.Linear)
     return layer
 

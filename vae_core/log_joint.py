@@ -63,13 +63,13 @@ def has_closed_form(model: LatentVariableModel) -> bool:
     """Whether a model is one that :class:`LogJoint` was derived for."""
     if type(model) is not VAE:
         return False
-    is_mended = any(callable(getattr(VAE, name, None)) for name in vars(model))
-    return not is_mended and is_plain(model.decoder)
+    is_patched = any(callable(getattr(VAE, name, None)) for name in vars(model))
+    return not is_patched and is_plain(model.decoder)
 
 
 def decoder_layers(model: VAE) -> list[tuple[Tensor, Tensor]]:
     """(weight, bias) of the decoder's linear maps, input side first, detached from autograd."""
-    linear = [module for module in model.decoder if isinstance(module, nn.Linear)]
+    linear = [module for module in model.decoder.children() if isinstance(module, nn.Linear)]
     return [(ordinary(layer.weight.detach()), ordinary(layer.bias.detach())) for layer in linear]
 
 
@@ -124,7 +124,13 @@ class AutogradLogJoint:
 
     def _log_joint(self, z: Tensor) -> Tensor:
         x = self.x.expand(*z.shape[:-1], -1)  # (..., batch, data_dim)
-        flat = self.model.log_joint(x.reshape(-1, x.shape[-1]), z.reshape(-1, z.shape[-1]))
+        rows = z.reshape(-1, z.shape[-1])
+        flat = self.model.log_joint(x.reshape(-1, x.shape[-1]), rows)
+        if flat.shape != rows.shape[:1]:
+            raise ValueError(
+                f"the model's log_joint gives the shape {tuple(flat.shape)} for z of shape "
+                f"{tuple(rows.shape)}: one number for each z, {tuple(rows.shape[:1])}, is needed"
+            )
         return flat.reshape(z.shape[:-1])
 
 

@@ -153,9 +153,16 @@ class VAE(nn.Module):
         generator: source of the initial parameters.
         device, dtype: of the parameters; None for torch's defaults, as in its own modules.
 
+    A subclass with a likelihood of its own (``log_likelihood``) defines ``decode`` and
+    ``sample_given`` for it, too, if it is to be decoded, sampled from or trained by wake-sleep;
+    one with a prior of its own (``log_prior``) ``sample_joint``, and is trained with sgvb_a.
+
     Raises:
         ValueError: names the argument, its value and what it must be.
     """
+
+    encoder: nn.Module
+    decoder: nn.Module
 
     def __init__(
         self,
@@ -252,6 +259,11 @@ class VAE(nn.Module):
         check_count("n", n, 0)
         check_generator(generator)
         options = noise_like(next(self.parameters()), generator)
+        if type(self).log_prior is not VAE.log_prior:
+            raise ValueError(
+                f"{type(self).__name__} has a prior of its own: define sample_joint, which draws "
+                f"z from it, too"
+            )
         z = torch.randn(n, self.latent_dim, **options)
         return z, self.sample_given(z, self.pixels.noise((n, self.data_dim), **options))
 

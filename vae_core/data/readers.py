@@ -13,7 +13,7 @@ import numpy as np
 
 from vae_core.data.files import DataCorrupt, content_of, data_folder, obtain
 from vae_core.data.npz import PARTS, read_npz
-from vae_core.data.registry import DatasetSpec
+from vae_core.data.registry import ARRAYS, DatasetSpec
 
 
 class Images(NamedTuple):
@@ -37,6 +37,8 @@ def read(spec: DatasetSpec, progress: bool) -> tuple[Images, ...]:
     """
     if spec.path is not None:
         return _read_own(spec.path, spec.sha256)
+    if spec.name in ARRAYS:
+        raise ValueError(f"dataset={spec.name!r} was arrays, which are not kept: use vc.fit again")
     if spec.name not in READERS:
         raise ValueError(f"dataset={spec.name!r} has no reader in vae_core/data/readers.py: add it")
     return READERS[spec.name](spec, progress)

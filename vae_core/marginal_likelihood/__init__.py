@@ -12,17 +12,12 @@ from collections.abc import Callable
 from typing import Any, Literal, overload
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from vae_core._arguments import (
-    check_choice,
-    check_count,
-    check_generator,
-    check_kind,
-    check_rows,
-)
+from vae_core._arguments import check_choice, check_count
 from vae_core.log_joint import LatentVariableModel
+from vae_core.marginal_likelihood._arguments import check_arguments
 from vae_core.marginal_likelihood.annealed import Sandwich, annealed_importance_sampling, bdmc
 from vae_core.marginal_likelihood.appendix_d import hmc_density
 from vae_core.marginal_likelihood.importance import importance_sampling
@@ -76,6 +71,20 @@ def log_marginal(
 ) -> tuple[Tensor, Tensor]: ...
 
 
+@overload
+def log_marginal(
+    model: LatentVariableModel,
+    x: Tensor,
+    method: str = ...,
+    n_samples: int | None = ...,
+    *,
+    generator: torch.Generator | None = ...,
+    return_stderr: bool,
+    progress: bool = ...,
+    **options: Any,
+) -> Tensor | tuple[Tensor, Tensor]: ...
+
+
 @torch.no_grad()
 def log_marginal(
     model: LatentVariableModel,
@@ -109,8 +118,9 @@ def log_marginal(
         RuntimeError: quadrature needs more than ``n_samples`` points.
     """
     estimator = _method(method, options)
-    _check_model_and_x(model, x)
-    check_generator(generator)
+    check_arguments(model, x, generator)
+    if not len(x):
+        raise ValueError(f"x has shape {tuple(x.shape)}: it has no rows")
     if n_samples is not None:
         check_count("n_samples", n_samples)
         options["n_samples"] = n_samples
@@ -119,18 +129,6 @@ def log_marginal(
     parts = [estimator(model, chunk, generator=generator, **options) for chunk in bar]
     estimate, stderr = (torch.cat(part) for part in zip(*parts, strict=True))
     return (estimate, stderr) if return_stderr else estimate
-
-
-def _check_model_and_x(model: LatentVariableModel, x: Tensor) -> None:
-    """Refuses what would give NaN, bytes, or an error from deep inside."""
-    if not hasattr(model, "log_joint") or not hasattr(model, "latent_dim"):
-        raise ValueError(f"model={model!r}: one with latent_dim and log_joint(x, z) is needed")
-    check_kind("x", x, Tensor, "torch.as_tensor makes one")
-    weights = model.parameters() if isinstance(model, nn.Module) else ()
-    dtype = next((weight.dtype for weight in weights), torch.get_default_dtype())
-    check_rows("x", x, getattr(model, "data_dim", None), dtype, ndim=2)
-    if not len(x) or not x.isfinite().all():
-        raise ValueError("x has no rows, or values that are NaN or infinite: remove them")
 
 
 def _method(method: str, options: dict[str, Any]) -> Callable:

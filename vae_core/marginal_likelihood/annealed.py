@@ -15,6 +15,7 @@ from vae_core._arguments import check_between, check_count, check_kind
 from vae_core._noise import noise_like
 from vae_core.estimators import log_mean_exp
 from vae_core.log_joint import AnyLogJoint, LatentVariableModel, log_joint_of
+from vae_core.marginal_likelihood._arguments import check_arguments
 from vae_core.marginal_likelihood.importance import log_mean_exp_stderr
 from vae_core.model import VAE
 
@@ -58,6 +59,7 @@ def annealed_importance_sampling(
     z-scores of 8 have a mean square of 1.3 to 1.6 (Student's t has 1.4), those of 32 of 1.1; one
     chain has none, NaN.
     """
+    check_arguments(model, x, generator)
     check_count("n_samples", n_samples)
     log_joint = log_joint_of(model, x)
     settings = (n_leapfrog, generator)

@@ -13,6 +13,7 @@ from vae_core import hmc
 from vae_core._arguments import check_choice
 from vae_core.estimators import log_mean_exp
 from vae_core.log_joint import LatentVariableModel, log_joint_of
+from vae_core.marginal_likelihood._arguments import check_arguments
 from vae_core.marginal_likelihood.chains import N_CANDIDATES, fitted_normal, start_chains
 from vae_core.model import LOG_2PI
 
@@ -56,6 +57,7 @@ def hmc_density(
     Warns:
         UserWarning: five or more latent dimensions, where the paper found it unreliable.
     """
+    check_arguments(model, x, generator)
     n_fit, n_fresh = (
         (n_samples // 2, n_samples - n_samples // 2) if split_half else (n_samples,) * 2
     )

@@ -11,6 +11,7 @@ from vae_core import hmc
 from vae_core._arguments import check_count
 from vae_core.estimators import log_mean_exp
 from vae_core.log_joint import LatentVariableModel, log_joint_of
+from vae_core.marginal_likelihood._arguments import check_arguments
 from vae_core.marginal_likelihood.chains import (
     N_CANDIDATES,
     encoding,
@@ -48,6 +49,7 @@ def importance_sampling(
         ValueError: a proposal of another name, or "encoder" for a model that has none.
         TypeError: a proposal that is neither Independent(Normal) nor MultivariateNormal.
     """
+    check_arguments(model, x, generator)
     check_count("n_samples", n_samples)
     if not len(x):
         return x.new_empty(0), x.new_empty(0)

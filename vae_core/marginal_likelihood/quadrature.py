@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vae_core._arguments import check_between
 from vae_core.log_joint import AutogradLogJoint, LatentVariableModel, LogJoint, log_joint_of
+from vae_core.marginal_likelihood._arguments import check_arguments
 from vae_core.model import standard_normal_log_prob
 
 PER_AXIS = {1: 120, 2: 80, 3: 32}  # cubes of the first level, over 12 units of the prior
@@ -34,7 +35,7 @@ def quadrature(
     tolerance: float = 1e-3,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """log p(x) and a bound on its numerical error, each (batch,), in nats, computed in float64.
+    """log p(x) and an estimate of its error, each (batch,), in nats, computed in float64.
 
     The first grid is a cube around the origin, widened while a posterior has mass at its faces. A
     cell is cut again if its density, extrapolated by its gradient, comes near the highest found.
@@ -50,6 +51,7 @@ def quadrature(
         ValueError: four or more latent dimensions.
         RuntimeError: ``n_samples`` points do not suffice (a QuadratureError).
     """
+    check_arguments(model, x, generator)
     dim = model.latent_dim
     if dim not in PER_AXIS:
         raise ValueError(

@@ -1,5 +1,6 @@
 from ._fit import Fit as Fit
 from ._fit import fit as fit
+from .checkpoint import RunInterrupted as RunInterrupted
 from .config import RunConfig as RunConfig
 from .store import MissingRunError as MissingRunError
 from .store import Run as Run

@@ -32,6 +32,8 @@ def _as_float32(name: str, array: Any) -> Tensor:
         if array.layout != torch.strided:
             raise ValueError(f"{name} is of {array.layout}: use its .to_dense()")
         return array.detach().to("cpu", torch.float32)
+    if isinstance(array, np.ma.MaskedArray):
+        raise ValueError(f"{name} has a mask: use its .filled(...), or rows without gaps")
     try:
         found = np.asarray(array)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -14,14 +14,16 @@ from torch import nn
 
 from vae_core._arguments import check_choice
 from vae_core._atomic import locked
+from vae_core._noise import noise_like
 from vae_core.algorithms import ALGORITHMS
 from vae_core.data.registry import ARRAYS
 from vae_core.images import Images
-from vae_core.model import VAE
+from vae_core.model import VAE, standard_normal_log_prob
 from vae_core.runs._arrays import as_dataset, described, rows_of
-from vae_core.runs.checkpoint import changing, digest, resume
+from vae_core.runs.checkpoint import RunInterrupted, changing, digest, resume
 from vae_core.runs.config import RunConfig
 from vae_core.runs.hardware import check_hardware
+from vae_core.runs.interpolate import interpolate_log
 from vae_core.runs.trainer import EVALUATION_CHUNK, Trainer, mean_bound
 
 
@@ -37,6 +39,11 @@ class Fit:
     config: RunConfig
     curve: dict[str, np.ndarray]
     trained: nn.Module
+
+    def at(self, samples: float, column: str = "test_bound") -> float:
+        """The column's value at a number of samples, interpolated in log samples; nan outside."""
+        check_choice("column", column, self.curve)
+        return float(interpolate_log(self.curve["samples"], self.curve[column], samples))
 
     def model(self) -> Any:
         """The trained model, a :class:`~vae_core.model.VAE` or one's own."""
@@ -80,8 +87,8 @@ def fit(
         checkpoints: a folder to keep in how far training is, every 30 seconds and on Ctrl-C. There
             the same call goes on, and one with more ``n_samples``: on a CPU bit for bit, unless
             the model draws from torch's global generator. A model of one's own is known by its
-            layers, first weights and first bound, so seed those. Without a folder, what is stopped
-            is lost.
+            layers, first weights (which Ctrl-C brings back) and first bound, so seed those.
+            Without a folder, what is stopped is lost.
         settings: any other field of RunConfig, such as hidden=(200,) or step_size=0.02;
             binarize=True trains and tests on the draw that a data set in a file gives.
 
@@ -94,7 +101,7 @@ def fit(
         RunInterrupted: Ctrl-C or SIGTERM; it tells whether there is a checkpoint.
         StoreError: ``checkpoints`` cannot be written to; what is there is kept.
     """
-    likelihood = str(likelihood or getattr(model, "likelihood", "bernoulli"))
+    likelihood = str(likelihood or _own(model, "likelihood", str) or "bernoulli")
     has_own = (
         model is not None and getattr(type(model), "log_likelihood", None) is not VAE.log_likelihood
     )
@@ -116,6 +123,8 @@ def fit(
     config = RunConfig(n_samples=n_samples, **settings)
     check_hardware(config)
     trainer = Trainer(config, as_dataset(config, train, test), model)
+    if model is not None:
+        _try(trainer)
     with _resumed(trainer, checkpoints) as checkpoint:
         rows = trainer.run(checkpoint, progress=progress)
     columns = {column: np.array([row[column] for row in rows], dtype=float) for column in rows[0]}
@@ -134,6 +143,7 @@ def _resumed(trainer: Trainer, checkpoints: str | Path | None) -> Iterator[Path 
         return
     config, above = trainer.config, Path(checkpoints).expanduser().resolve()
     folder = above / _start_of(trainer)
+    first = {name: tensor.clone() for name, tensor in changing(trainer)}
     with locked(folder / f"{config.key}.lock", "checkpoints=... names another folder"):
         resume(trainer, folder)
         name = f"{config.trajectory_key}.{config.n_samples}.safetensors"
@@ -143,12 +153,17 @@ def _resumed(trainer: Trainer, checkpoints: str | Path | None) -> Iterator[Path 
                 f"not used: seed the first weights to go on from it",
                 stacklevel=4,
             )
-        yield folder / name
+        try:
+            yield folder / name
+        except RunInterrupted:
+            for name, tensor in changing(trainer):
+                tensor.copy_(first[name])  # so that the same call knows the model again
+            raise
 
 
 def _start_of(trainer: Trainer) -> str:
     """A name for the model as it is before training: its layers, tensors and first bound."""
-    bound, images, model = trainer.algorithm.bound, trainer.images, trainer.model
+    bound, images, model = trainer.bound, trainer.images, trainer.model
     value = 0.0
     if bound:
         few = Images(images.rows[:EVALUATION_CHUNK], images.levels)
@@ -156,6 +171,36 @@ def _start_of(trainer: Trainer) -> str:
         model.train()
     started = digest(dict(changing(trainer)), f"{model!r} {value:.3f}")
     return f"{type(model).__name__}-{started[:8]}"
+
+
+def _own(model: Any, name: str, kind: type) -> Any:
+    """A model's attribute of this name, if it is one of a VAE's settings and not another thing."""
+    value = getattr(model, name, None)
+    return value if isinstance(value, kind) else None
+
+
+@torch.no_grad()
+def _try(trainer: Trainer) -> None:
+    """Refuses a model that fails on two rows, or whose prior the bound does not know."""
+    model, config, images = trainer.model, trainer.config, trainer.images
+    generator = torch.Generator(trainer.device).manual_seed(0)
+    x, name = images.scaled(images.rows[:2]), type(model).__name__
+    model.eval()
+    try:
+        if trainer.bound:
+            trainer.bound(model, x, generator=generator)
+    except Exception as error:
+        raise ValueError(f"model=...: {name} fails on two rows of x_train: {error}") from error
+    if config.algorithm != "autoencoder" and config.estimator == "sgvb_b":
+        z = torch.randn(1, len(x), model.latent_dim, **noise_like(x, generator))
+        if hasattr(model, "log_joint") and hasattr(model, "log_likelihood"):
+            prior = model.log_joint(x, z) - model.log_likelihood(x, z)
+            if not torch.allclose(prior, standard_normal_log_prob(z), rtol=1e-3, atol=0.1):
+                raise ValueError(
+                    f"model=...: the prior in {name}.log_joint is not N(0, I), which "
+                    f"estimator='sgvb_b' and wake-sleep take: use estimator='sgvb_a' of AEVB"
+                )
+    model.train()
 
 
 def _check_model(
@@ -171,8 +216,8 @@ def _check_model(
     if algorithm == "wake_sleep":
         _check_parts(model)
     for name, value in given.items():
-        own = getattr(model, name, value)
-        if value not in (None, own):
+        own = _own(model, name, type(value))
+        if own is not None and value not in (None, own):
             raise ValueError(f"{name}={value!r}, but that of the model is {own!r}: make them alike")
 
 
@@ -215,7 +260,7 @@ def _settled(model: Any, settings: dict) -> dict:
         raise ValueError(
             f"init_sd={settings['init_sd']!r}: the model has its weights; leave it out"
         )
-    hidden = getattr(model, "hidden", None)
+    hidden = _own(model, "hidden", tuple)
     widths = settings.get("hidden")
     widths = tuple(widths) if isinstance(widths, Iterable) else widths
     if hidden is not None and widths is not None and widths != tuple(hidden):

@@ -4,7 +4,8 @@ import hashlib
 import json
 import math
 import os
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -178,6 +179,10 @@ class RunConfig(BaseModel):
             raise ValueError(f"hidden={self.hidden}: each width must be at least 1")
         self._check_cost()
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """This config with other values of some fields, checked as if it were made anew."""
+        return type(self)(**(self.model_dump() | dict(update or {})))
 
     def _without_effect(self) -> dict[str, Any]:
         """The fields that the algorithm does not use, with the only values that they may have."""

@@ -71,7 +71,7 @@ class Run:
         Raises:
             ValueError: it is none, or not of this version's semantics; one line names the file.
         """
-        path = Path(path)
+        path = Path(path).absolute()
         try:
             stored = json.loads((path / "run.json").read_text())
             config = config_of(stored["config"], dataset)

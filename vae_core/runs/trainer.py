@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from vae_core.algorithms import ALGORITHMS
 from vae_core.data import Dataset
+from vae_core.estimators import sgvb_a
 from vae_core.images import Images
 from vae_core.log_joint import has_closed_form
 from vae_core.model import VAE, is_plain
@@ -97,6 +98,12 @@ class Trainer:
         is_known = has_closed_form(self.model) and is_plain(self.model.encoder)
         return self.algorithm.in_one_graph and is_known
 
+    @property
+    def bound(self) -> Callable | None:
+        """What a row reports: the algorithm's, or SGVB-A where a model's prior may be its own."""
+        is_general = self.config.estimator != "sgvb_b" and not has_closed_form(self.model)
+        return sgvb_a if is_general else self.algorithm.bound
+
     def _make_update(self) -> Callable:
         """The algorithm's update of this model, told whether its value is wanted."""
         model, state, settings, images = self.model, self.state, self.settings, self.images
@@ -164,9 +171,9 @@ class Trainer:
         row: dict[str, float] = {"samples": self.samples}
         test = Images(self.data.test_bytes.to(self.device), self.data.levels)
         splits = {split: i for split, i in (("train", self.images), ("test", test)) if i.n}
-        for split, images in splits.items() if self.algorithm.bound else ():
-            bound = mean_bound(self.algorithm.bound, self.model, images, generator)
-            row[f"{split}_bound"] = bound
+        if bound := self.bound:
+            for split, images in splits.items():
+                row[f"{split}_bound"] = mean_bound(bound, self.model, images, generator)
         if self.bound_images:
             row["train_bound_minibatch"] = self.bound_sum.item() / self.bound_images
         if self.config.log_marginal:
