@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from studies import STUDIES
+from studies import study as study_module
 
 import vae_core as vc
 from vae_book.plots import estimator, marginal, paper
@@ -75,3 +77,35 @@ def test_the_front_page_tells_how_far_the_estimates_of_1000_images_fall_short():
     ]
     assert len(short) == 4
     assert min(short) > 1.5 and max(short) < 3.5
+
+
+PAGES = STUDIES.parent
+STARTS = json.loads((STUDIES / "chain_starts.json").read_text())
+
+
+def test_the_page_says_what_the_start_of_the_chains_is_worth():
+    runs = {run.key: run for run in vc.all_runs()}
+    rows = {(runs[r["key"]].config.algorithm, r["n_candidates"], r["n_burnin"]): r for r in STARTS}
+    assert len(rows) == 8 == len(estimator.starts_table(STARTS, runs.values()).rows)
+    assert estimator.starts_table(STARTS, []).rows == []
+    cells = json.loads((PAGES / "reproducibility/estimator.ipynb").read_text())["cells"]
+    text = " ".join(" ".join("".join(c["source"]) for c in cells if "begin" in c["id"]).split())
+    first, many = ([rows[name, n, 20] for name in ("aevb", "mcem")] for n in (1_000, 100_000))
+    lost = [f"{-row['mean']:.1f}" for row in (*many, *first)]
+    told = "leave {0} nats of the {2} for AEVB, and {1} of the {3} for Monte Carlo EM"
+    assert told.format(*lost) in text
+    assert all(abs(row["median"]) < 0.05 for row in STARTS)
+    assert all(row["worst"] < -20 for row in first)
+    for name in ("aevb", "mcem"):  # "fifteen times as many moves do not lead there"
+        assert abs(rows[name, 1_000, 300]["mean"] - rows[name, 1_000, 20]["mean"]) < 0.3
+
+
+@pytest.mark.data("mnist")
+def test_the_study_of_starts_is_of_the_stored_models():
+    """The first ten images; quadrature and the estimate's spread leave some tenths of a nat."""
+    (row,) = [r for r in STARTS if r["n_candidates"] == 100_000 and "aevb" in r["key"]]
+    (run,) = [run for run in vc.all_runs() if run.key == row["key"]]
+    x = vc.load_dataset("mnist").test[:10]
+    exact = vc.log_marginal(run.model(), x, "quadrature", tolerance=0.01, progress=False)
+    found = study_module("chain_starts").errors(run.model(), x, exact, n_candidates=100_000)
+    assert found.median().item() == pytest.approx(row["median"], abs=0.2)

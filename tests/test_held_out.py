@@ -3,15 +3,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from studies import STUDIES, study
 
 import vae_core as vc
+from vae_book.plots.marginal import end_of
 from vae_book.plots.paper import fig2_of
 from vae_book.readings import config_of, is_of_reading, same_but
 from vae_book.verdicts import figure2_runs
+from vae_book.verdicts.figure3 import figure3_runs
 from vae_book.verdicts.findings import findings
-from vae_book.verdicts.held_out import Gap, gaps, gaps_table, misses
+from vae_book.verdicts.held_out import Gap, ends_table, gaps, gaps_table, misses
 
 STUDY = json.loads(
     (Path(__file__).parents[1] / "book/studies/held_out.json").read_text()
@@ -151,3 +155,53 @@ def test_the_front_page_has_the_finding_where_a_model_was_evaluated():
     test, validation = misses(early)
     assert f"{validation:.1f} nats from the paper’s on average and not {test:.1f}" in card.text
     assert card.number == "10 of 10" and card.page == "reproducibility/paper_curves"
+
+
+FIGURE_3 = json.loads((STUDIES / "held_out_figure3.json").read_text())
+
+
+def test_figure_3s_page_says_what_the_models_give_validation_images():
+    page = (Path(__file__).parents[1] / "book/figures/fig3_marginal_likelihood.ipynb").read_text()
+    text = " ".join(
+        " ".join("".join(c["source"]) for c in json.loads(page)["cells"] if "valid" in c["id"])
+        .split()
+    )  # fmt: skip
+    runs = {run.key: run for run in figure3_runs(vc.all_runs()).values()}
+    off = {}
+    for row in FIGURE_3:
+        theirs = end_of(runs[row["key"]], "test")[1]
+        for split in ("test", "validation"):
+            off[row["n_train"], row["algorithm"], split] = np.mean(row[split]) - theirs
+    assert len(off) == 12
+    near = {
+        s: sum(abs(v) < 1.5 for k, v in off.items() if k[2] == s) for s in ("test", "validation")
+    }
+    told = "{validation} of the six curves lie within 1.5 nats of it in place of {test}".format(
+        **near
+    )
+    assert told in text and (near["validation"], near["test"]) == (4, 2)
+    assert all(abs(off[n, "mcem", "validation"]) < 0.2 for n in (1_000, 50_000))
+    assert (
+        f"{off[50_000, 'aevb', 'validation']:.1f} nats above, and wake-sleep with 1,000, " in text
+    )
+    assert f"with 1,000, {off[1_000, 'wake_sleep', 'validation']:.1f} above" in text
+
+
+def test_the_study_of_figure_3_has_the_ends_of_the_curves():
+    """Two repeats are some 0.2 nats apart on the overfitted models, with other chains."""
+    runs = {run.key: run for run in vc.all_runs()}
+    for row in FIGURE_3:
+        end = runs[row["key"]].curve["test_log_marginal"][-1]
+        assert np.mean(row["test"]) == pytest.approx(end, abs=0.5)
+    assert len(ends_table(FIGURE_3, runs.values()).rows) == 7
+    assert ends_table(FIGURE_3, []).rows == []
+
+
+@pytest.mark.data("mnist")
+def test_the_study_of_figure_3_is_of_the_stored_models():
+    """The mean over a tenth of the images, whose standard error is two nats, so half of that."""
+    row, runs = FIGURE_3[-1], {run.key: run for run in vc.all_runs()}
+    data, model = vc.load_dataset("mnist"), runs[row["key"]].model()
+    evaluate = study("held_out_figure3").appendix_d
+    found = [evaluate(model, x[:1_000:10], 0) for x in (data.test, data.valid)]
+    assert found == pytest.approx([np.mean(row[s]) for s in ("test", "validation")], abs=8)

@@ -10,7 +10,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 import vae_core as vc
 from vae_book.readings import config_of, same_but
-from vae_book.verdicts.held_out import shares_table
+from vae_book.verdicts.held_out import shares_table, sizes_table
 from vae_core.linear_gaussian import exact_posterior, linear_gaussian
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -97,3 +97,28 @@ def test_the_pages_say_what_the_study_says():
     narrow, wide = apart_with(0.3), apart_with(1.0)
     told = f"1 the bounds are {narrow:.1f} apart, and with 1 they are {wide:.1f} in the run with "
     assert f"{told}products as rounded, and {apart:.1f} in that of the table." in page
+
+
+LARGER = json.loads((STUDIES / "encoders_share.json").read_text())
+
+
+def test_the_encoder_has_more_than_half_of_the_gap_with_every_size():
+    assert [row["latent_dim"] for row in LARGER] == [5, 10, 20, 200]
+    for row in LARGER:
+        run = RUNS[row["key"]]
+        assert run.config.algorithm == "aevb" and run.curve["samples"][-1] == 1e8
+        more = row["test"]["mean"] - row["train"]["mean"]
+        apart = run.curve["train_bound"][-1] - run.curve["test_bound"][-1]
+        assert 0.5 * apart < more < apart
+    assert len(sizes_table(LARGER, RUNS.values()).rows) == 4 and sizes_table(LARGER, []).rows == []
+
+
+@pytest.mark.data("mnist")
+def test_the_shares_are_of_the_stored_models():
+    """Twenty images: their mean is within three of its own standard errors of the study's."""
+    row, data = LARGER[0], vc.load_dataset("mnist")
+    model, divergence = RUNS[row["key"]].model(), study("encoders_share").divergence
+    for split, x in (("train", data.train), ("test", data.test)):
+        found = divergence(model, x[:: len(x) // 20])
+        error = (found.std() / len(found) ** 0.5).item() + row[split]["stderr"]
+        assert found.mean().item() == pytest.approx(row[split]["mean"], abs=3 * error)

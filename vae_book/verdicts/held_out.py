@@ -116,3 +116,21 @@ def ends_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Table
     header = ["images", "", "paper", "ours: test", "ours: valid.", "off: test", "off: valid."]
     label = "The ends of Figure 3’s test curves on images held out of either kind, in nats"
     return Table(header, rows, label, n_text_columns=2, kind="tight")
+
+
+def sizes_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Table:
+    """The encoder's share of the overfitting for more latent variables, a row for each model.
+
+    `study` is `book/studies/encoders_share.json`; columns as of :func:`shares_table`.
+    """
+    stored, rows = {run.key: run for run in runs}, []
+    for row in (row for row in study if row["key"] in stored):
+        run = stored[row["key"]]
+        cells = [str(row["latent_dim"])]
+        cells += [f"{nats(row[s]['mean'])} ± {nats(row[s]['stderr'])}" for s in ("train", "test")]
+        gap = run.curve["train_bound"][-1] - run.curve["test_bound"][-1]
+        more = row["test"]["mean"] - row["train"]["mean"]
+        rows.append([*cells, *(nats(value, signed=True) for value in (more, gap))])
+    header = ["<i>N</i><sub>z</sub>", "KL, training", "KL, test", "more", "bounds apart"]
+    label = "The same for AEVB with more latent variables, by importance sampling, in nats"
+    return Table(header, rows, label, n_text_columns=1, kind="tight")
