@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from pydantic import BaseModel
 
 import vae_core as vc
 from vae_core.algorithms import wake_sleep
@@ -106,7 +107,8 @@ def test_aevb_learns_the_mean_and_variance_of_gaussian_data(estimator):
     config = vc.RunConfig(
         dataset="freyface", latent_dim=1, hidden=(), likelihood="gaussian", batch_size=100,
         n_samples=200_000, step_size=0.1, estimator=estimator, prior_sd=None,
-    ).model_copy(update={"n_train": 4_000})  # fmt: skip
+    )  # fmt: skip
+    config = BaseModel.model_copy(config, update={"n_train": 4_000})  # more than there are
     trainer = Trainer(config, data, vc.VAE(1, 1, (), "gaussian", generator=g))
     row = trainer.run(progress=False)[-1]
     x = pixels.float() / 255

@@ -261,7 +261,7 @@ def test_a_sweep_trains_every_combination(tmp_path):
         ("n_samples: 3", [], "has no runs under `sweep:`"),
         ("sweep: [{dataset: digits, latentdim: 3}]", [], "did you mean 'latent_dim'?"),
         ("sweep: [{dataset: digits, latent_dim: [3, 0]}]", [], "latent_dim=0"),
-        ("sweep: [{dataset: digits}]", ["--jobs", "0"], "jobs=0"),
+        ("sweep: [{dataset: digits}]", ["--jobs", "0"], "'--jobs'"),
         ("sweep: [", [], "not valid YAML"),
     ],
 )

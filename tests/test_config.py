@@ -199,3 +199,11 @@ def test_what_a_step_and_a_run_would_need_is_known_beforehand():
     with pytest.raises(ValueError, match="would take about .* years"):
         RunConfig(**small, n_samples=10**15)
     assert RunConfig(**small, n_samples=10**10).n_samples == 10**10
+
+
+def test_a_copy_is_checked_as_if_it_were_made_anew():
+    config = RunConfig(dataset="digits", latent_dim=2, hidden=(4,))
+    longer = config.model_copy(update={"n_samples": np.int64(300), "hidden": [5]})
+    assert longer == RunConfig(dataset="digits", latent_dim=2, hidden=(5,), n_samples=300)
+    with pytest.raises(ValueError, match="n_samples"):
+        config.model_copy(update={"n_samples": 0})

@@ -193,3 +193,17 @@ def test_noise_of_another_shape_is_refused(estimator, tiny_vae, tiny_batch):
     """(batch, latent) would broadcast to a sum over wrong pairs without a word."""
     with pytest.raises(ValueError, match=r"epsilon has shape \(7, 2\)"):
         estimator(tiny_vae, tiny_batch, epsilon=torch.zeros(7, 2))
+
+
+@pytest.mark.parametrize("estimate", [vc.sgvb_a, vc.sgvb_b, vc.importance_weighted_bound])
+def test_a_likelihood_of_another_shape_is_refused(estimate):
+    class Summed(vc.VAE):
+        def log_likelihood(self, x, z):
+            return super().log_likelihood(x, z).sum()
+
+        def log_joint(self, x, z):
+            return super().log_joint(x, z)[0]
+
+    model = Summed(6, 2, (4,), generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="one number for each z"):
+        estimate(model, torch.rand(5, 6, generator=torch.Generator().manual_seed(1)))

@@ -375,3 +375,13 @@ def test_dual_averaging_is_hoffman_and_gelmans():
         average = t**-0.75 * log_step + (1 - t**-0.75) * average
         assert state.log_step.item() == pytest.approx(log_step)
         assert state.log_step_average.item() == pytest.approx(average)
+
+
+def test_chains_that_start_where_the_density_is_none_are_refused():
+    def log_prob(z):
+        return torch.log(z[:, 0] - 1) - z.square().sum(-1)
+
+    with pytest.raises(ValueError, match="not finite at"):
+        hmc.sample(log_prob, torch.zeros(2, 1), 5, 5, 5)
+    with pytest.raises(ValueError, match="step_size"):
+        hmc.sample(log_prob, torch.full((2, 1), 3.0), 5, 5, 5, step_size=torch.tensor(math.inf))

@@ -118,7 +118,12 @@ def run(
 @cli.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--jobs", "-j", default=1, show_default=True, help="Runs side by side, one thread each."
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs side by side, one thread each.",
 )
 @click.option(
     "--dask", "scheduler", metavar="ADDRESS", help="Train on the workers of this Dask scheduler."
@@ -280,16 +285,25 @@ def execute(
 
 @cli.command()
 @click.argument("keys", nargs=-1)
-def explorer(keys: tuple[str, ...]) -> None:
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="The folder to write to.")
+def explorer(keys: tuple[str, ...], output: Path | None) -> None:
     """Export stored runs with two latent dimensions for the book's latent explorer.
 
-    Without KEYS: the longest stored AEVB run of each data set that has weights.
+    Without KEYS: the longest stored AEVB run of each data set that has weights, by default into
+    the book.
     """
-    from vae_book.explorer import export, longest_runs
+    from vae_book.explorer import asset_path, export, longest_runs
     from vae_book.stored import stored_runs
 
-    for finished in stored_runs(keys) if keys else longest_runs():
-        click.echo(f"{finished.key} -> {export(finished)}")
+    chosen = stored_runs(keys) if keys else longest_runs()
+    if keys and output is None:
+        raise click.UsageError("say where to write to, with -o FOLDER: the book's own stay")
+    if not chosen:
+        raise ValueError("no run with two latent variables is stored with its weights")
+    for finished in chosen:
+        name = asset_path(finished.config.spec.name)
+        path = name if output is None else output / name.name
+        click.echo(f"{finished.key} -> {export(finished, path)}")
 
 
 def main() -> None:

@@ -120,7 +120,7 @@ def log_marginal(
     estimator = _method(method, options)
     check_arguments(model, x, generator)
     if not len(x):
-        raise ValueError(f"x has shape {tuple(x.shape)}: it has no rows")
+        raise ValueError("x has no rows")
     if n_samples is not None:
         check_count("n_samples", n_samples)
         options["n_samples"] = n_samples
