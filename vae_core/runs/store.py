@@ -102,8 +102,9 @@ class Run:
                 f"{self.key} was stored without weights (its curve alone is kept); "
                 f"train it again into the cache: vae-core run --retrain {self.key}"
             )
-        model = build_model(self.config)
         weights = load_file(self.path / "model.safetensors")
+        # by the weights, as a file of one's own may no longer be there to tell
+        model = build_model(self.config, data_dim=weights["encoder.0.weight"].shape[1])
         model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
         return model.eval()
 

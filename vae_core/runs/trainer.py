@@ -34,13 +34,15 @@ QUADRATURE_TOLERANCE = 0.01  # nats
 COLUMNS = ("samples", "train_bound", "train_bound_minibatch", "test_bound")
 
 
-def build_model(config: RunConfig, generator: torch.Generator | None = None) -> VAE:
+def build_model(
+    config: RunConfig, generator: torch.Generator | None = None, data_dim: int | None = None
+) -> VAE:
     """The untrained model that a run starts from, in float32 on the generator's device."""
     generator = torch.Generator() if generator is None else generator  # the global stream stays
     factory: dict[str, Any] = {
         "generator": generator, "device": generator.device, "dtype": torch.float32
     }  # fmt: skip
-    sizes = config.data_dim, config.latent_dim, config.hidden
+    sizes = data_dim or config.data_dim, config.latent_dim, config.hidden
     return VAE(*sizes, config.likelihood, init_sd=config.init_sd, **factory)
 
 
