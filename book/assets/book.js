@@ -57,6 +57,11 @@
     dialog.setAttribute("aria-label", "Enlarged. Escape closes.");
     dialog.append(picture.cloneNode());
     dialog.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation(); // the search of the page would keep the dialog open
+      dialog.close();
+    });
     dialog.addEventListener("close", () => dialog.remove());
     document.body.append(dialog);
     dialog.showModal();

@@ -65,7 +65,7 @@
       const panels = this.data.panels.map(({ title }) => `<div class="vl-panel"><div
         class="vc-title">${title}</div><svg tabindex="0" role="slider"
         aria-label="${plain(title)}"></svg></div>`);
-      return `<div class="vl-live"><form class="vl-controls" aria-label="What is drawn">
+      return `<div class="vl-live"><form class="vl-controls" autocomplete="off" aria-label="What is drawn">
         ${this.controls()}</form><p class="vl-axis">${this.data.label}</p>
         <div class="vl-panels">${panels.join("")}</div><div class="vl-reading"></div></div>`;
     }
@@ -250,8 +250,10 @@
       this.write();
     }
 
+    /* Another step has no curve of the paper to itself: it is read where it was run. */
     readings(panel) {
-      const known = ({ paper, ours }) => Number.isFinite(paper) || Number.isFinite(ours);
+      const known = ({ step, paper, ours }) =>
+        (!step && Number.isFinite(paper)) || Number.isFinite(ours);
       return read(panel.shown, this.at, this.data.maxGap).filter(known);
     }
 

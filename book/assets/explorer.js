@@ -24,8 +24,8 @@
       <div class="le-map">
         <canvas class="le-plane" tabindex="0" role="application"></canvas>
         <p class="le-legend"></p>
-        <p class="le-layers"><label><input type="checkbox" name="ground" checked> decoded pictures</label>
-          <label><input type="checkbox" name="codes" checked> codes of test images</label></p>
+        <p class="le-layers"><label><input type="checkbox" name="ground" autocomplete="off" checked> decoded pictures</label>
+          <label><input type="checkbox" name="codes" autocomplete="off" checked> codes of test images</label></p>
       </div>
       <div class="le-side">
         <div class="le-pictures">
@@ -171,6 +171,7 @@
       this.q = this.model.encoder ? this.model.encode(x) : null;
       this.code = this.q ? this.q.mean : code;
       this.view = this.answer = null;
+      this.part("encoding").classList.toggle("le-stale", this.q !== null); // until it is measured
       this.id += 1;
       if (this.q) this.worker.postMessage({ kind: "image", id: this.id, x });
       this.part("original").getContext("2d").drawImage(views.picture(x, this.packed.shape), 0, 0);
@@ -272,6 +273,7 @@
 
     /* Evidence, bound and gap, rounded so that what is shown adds up to the last digit. */
     tellEncoding() {
+      this.part("encoding").classList.remove("le-stale");
       const { q, logEvidence, bound, mean, sd, isResolved } = this.answer;
       const round = (v) => Math.round(100 * v) / 100;
       const gap = round(logEvidence) - round(bound);

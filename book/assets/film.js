@@ -17,7 +17,7 @@
       <div class="fs-side">
         <svg class="fs-curve" viewBox="0 0 ${VIEW.width} ${VIEW.height}" aria-hidden="true"></svg>
         <p class="fs-key"><span>training</span> <span class="fs-test">test</span></p>
-        <form onsubmit="return false"><label>training samples
+        <form autocomplete="off" onsubmit="return false"><label>training samples
           <input type="range" name="frame" min="0" step="1"></label>
           <button type="button" name="play">Play</button></form>
         <p class="fs-text" role="status"></p>

@@ -24,7 +24,7 @@
     <svg class="bl-plane" role="img"></svg>
     <p class="bl-key"><span class="bl-prior">prior</span> <span class="bl-posterior">exact
       posterior</span> <span class="bl-q"><i>q</i>: drag its top or its right flank</span></p>
-    <form class="bl-controls" aria-label="Settings" onsubmit="return false">
+    <form class="bl-controls" autocomplete="off" aria-label="Settings" onsubmit="return false">
       <label>mean of <i>q</i> <input type="range" name="mean" min="-4" max="4" step="0.05">
         <output name="meanText"></output></label>
       <label>width of <i>q</i> <input type="range" name="sd" min="0.1" max="2" step="0.02">
@@ -36,7 +36,7 @@
     <svg class="bl-bars" role="img"></svg>
     <p class="bl-text" role="status"></p>
     <div class="bl-arrows"></div>
-    <form class="bl-controls" aria-label="Estimators" onsubmit="return false">
+    <form class="bl-controls" autocomplete="off" aria-label="Estimators" onsubmit="return false">
       <label>draws <i>L</i> of each estimate <select name="nMc">
         <option>1</option><option>10</option><option>100</option></select></label>
       <label>the rest of the picture: log density <select name="rest">
@@ -159,7 +159,7 @@
       const q = (z) => Math.exp(lab.logNormal(z, this.mean, this.sd));
       const posterior = curve((z) => Math.exp(lab.logJoint(this.x, z) - logEvidence));
       const floor = height - bottom;
-      const grip = (z) => `<circle class="bl-grip" cx="${px(z)}" cy="${py(q(z))}" r="8"/>`;
+      const grip = (z) => `<circle class="bl-grip" cx="${px(z)}" cy="${Math.max(10, py(q(z)))}" r="8"/>`;
       const ticks = [-4, -2, 0, 2, 4].map((z) =>
         `<text x="${px(z)}" y="${height - 5}" text-anchor="middle">${minus(String(z))}</text>`);
       svg.innerHTML = `<path class="bl-axis" d="M0 ${floor}H${width}"/>

@@ -18,7 +18,7 @@
   };
 
   const CONTROLS = `
-    <form class="vt-controls" aria-label="Training" onsubmit="return false">
+    <form class="vt-controls" autocomplete="off" aria-label="Training" onsubmit="return false">
       <div class="vt-buttons">
         <button type="button" name="run" class="vt-run">Start</button>
         <button type="button" name="step">Step</button>

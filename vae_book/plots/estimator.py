@@ -74,7 +74,8 @@ def _panel(run, split: str, rows: list[dict], n_columns: int):
             axes.plot(samples, values, color=color, linewidth=1.3 if name in COLORS else 0.7)
         axes.axhline(0, color="#8c8c8c", linewidth=0.6)
         told = samples[:: -(-len(samples) // MOST_TICKS)]
-        axes.set(ylim=(FLOOR, 0.5), xscale="log", xticks=told)
+        top = max([0.5, *(max(values) + 0.1 for values in curves.values())])
+        axes.set(ylim=(FLOOR, top), xscale="log", xticks=told)
         axes.set_xticklabels([f"{n / 1e6:.2g}M" for n in told])
         axes.minorticks_off()
 

@@ -225,11 +225,12 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
         if labels is None:
             axes.scatter(*z.T, color=color_of("aevb"), **style)
             return
-        for label in labels.unique().tolist():
-            cloud = z[labels.numpy() == label]
+        classes = labels.unique().tolist()
+        clouds = {label: z[labels.numpy() == label] for label in classes}
+        middles = np.stack([np.median(cloud, axis=0) for cloud in clouds.values()])
+        for (label, cloud), spot in zip(clouds.items(), apart(middles), strict=True):
             axes.scatter(*cloud.T, color=CLASS_COLORS[label % 10], **style)
             box = dict(boxstyle="circle,pad=0.15", fc="white", ec=CLASS_COLORS[label % 10], lw=1)
-            spot = np.median(cloud, axis=0)
             text = dict(ha="center", va="center", color="black", fontsize=9, fontweight="bold")
             axes.annotate(label, spot, bbox=box, **text)
 
@@ -238,6 +239,18 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
     numbers = f"{inside:.0%} of {len(z)} codes within two standard deviations of the prior"
     panel = svg_panel(_title(run), draw, alt, size=(330, 330), numbers=numbers, colors=256)
     return Figure([panel], 1, narrow=1)
+
+
+def apart(spots: np.ndarray, least: float = 0.35) -> np.ndarray:
+    """Places (n, 2) near the given ones, no two nearer than ``least`` where there is room."""
+    spots = spots.astype(float).copy()
+    for _ in range(100):
+        steps = spots[:, None] - spots  # (n, n, 2), from the second to the first
+        far = np.linalg.norm(steps, axis=-1)
+        np.fill_diagonal(far, np.inf)
+        push = np.clip(least - far, 0, None) / 2
+        spots += ((push / np.maximum(far, 1e-9))[..., None] * steps).sum(1)
+    return spots
 
 
 def beside(*figures: Figure) -> Figure:

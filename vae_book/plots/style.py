@@ -33,7 +33,7 @@ NAMES = {
     "mcem": "Monte Carlo EM",
     "autoencoder": "Autoencoder",
 }
-OTHER_COLORS = "#882255", "#B8860B", "#5B4FC9", "#44AA99"
+OTHER_COLORS = "#B24A78", "#B8860B", "#5B4FC9", "#44AA99"
 PALE = "66"  # opacity of the paper's own curves, two hexadecimal digits behind the colour
 DASHES = {"train": "-", "test": (0, (4, 2))}
 # Ten colours after Paul Tol's "muted", each of which shows on white and on black. The classes are
