@@ -26,7 +26,7 @@ from vae_core._atomic import StoreError, remove_orphans, replacing, write_text
 from vae_core.runs import trainer as training
 from vae_core.runs.checkpoint import (
     RunInterrupted,
-    _digest,
+    digest,
     load_checkpoint,
     resume,
     save_checkpoint,
@@ -277,7 +277,7 @@ def test_the_hash_of_a_checkpoint_is_of_names_types_and_shapes_too():
         {"a": torch.zeros(2, 2)},
         {"a": torch.zeros(4, dtype=torch.int32)},
     ]
-    assert len({_digest(tensors, "{}") for tensors in alike}) == len(alike)
+    assert len({digest(tensors, "{}") for tensors in alike}) == len(alike)
 
 
 def test_with_no_sound_checkpoint_a_run_begins_anew(two_checkpoints, digits):
