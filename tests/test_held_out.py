@@ -95,6 +95,22 @@ def test_the_page_says_what_the_gaps_say():
     nearer = sum(abs(g.validation - g.paper) < abs(g.test - g.paper) for g in early)
     told = f"lie {test:.1f} nats from the paper's on the test images and {validation:.1f} on the"
     assert told in page and f"nearer in {nearer} of {len(early)} experiments" in page
+    test, validation = misses(late)
+    nearer = sum(abs(g.validation - g.paper) < abs(g.test - g.paper) for g in late)
+    told = f"after a hundred million {test:.1f} and {validation:.1f}, nearer in {nearer} of "
+    assert f"{told}{len(late)} again" in page
+    near = [[], []]
+    for run in figure2_runs(vc.all_runs()):
+        if run.config.dataset == "mnist" and run.curve["samples"][-1] >= 1e8:
+            kind = row_of(run, 100_000_000, None, None)
+            (row,) = [r for r in STUDY if all(r[k] == v for k, v in kind.items() if v)]
+            off = run.at(1e8) - float(fig2_of(run).at(1e8))
+            near[0].append(abs(off) < 1.5)
+            near[1].append(abs(off + row["validation_bound"] - row["test_bound"]) < 1.5)
+    told = f"{sum(near[1])} of the {len(near[1])} curves would lie within 1.5 nats of the printed"
+    assert told in page and f"on validation images, and {sum(near[0])} do on test images" in page
+    report = (Path(__file__).parents[1] / "book/reproducibility/report.md").read_text()
+    assert f"{sum(near[1])} of the {len(near[1])} would be within 1.5" in " ".join(report.split())
     spread = {}
     for run in figure2_runs(vc.all_runs()):
         if run.config.dataset == "mnist":
