@@ -487,6 +487,15 @@ def test_the_bound_of_a_prior_of_its_own_is_below_the_evidence():
     assert draws.mean().item() < evidence and abs(evidence - draws.mean().item()) < 0.5
 
 
+def test_columns_and_algorithms_that_there_are_none_of_are_refused():
+    x, model = vc.load_dataset("digits").train[:100], vc.VAE(64, 2, (8,))
+    done = vc.fit(x, model=model, n_samples=100, progress=False)
+    assert done.at(100, "train_bound") == done.curve["train_bound"][-1]
+    with pytest.raises(ValueError, match="column='text'"):
+        done.at(100, "text")
+    refused("algorithm='text'", model=vc.VAE(64, 2, (8,)), algorithm="text")
+
+
 def test_names_that_mean_something_else_in_a_model_of_ones_own_are_left_alone():
     model = vc.VAE(64, 2, (8,))
     model.hidden, model.likelihood_of = nn.Linear(2, 2), None

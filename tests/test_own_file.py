@@ -136,3 +136,8 @@ def test_a_lost_file_excuses_no_other_semantics(path):
     (run.path / "run.json").write_text(json.dumps(stored))
     with pytest.raises(ValueError, match="is not a finished run"):
         Run.load(run.path)
+
+
+def test_what_is_no_config_is_refused():
+    with pytest.raises(ValueError, match="config=3 is no RunConfig"):
+        find_run(3)

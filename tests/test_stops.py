@@ -409,6 +409,8 @@ def test_shards_share_out_every_run_once():
     assert [part[0].seed for part in parts] == [6, 5, 4]  # the longest first in each
     many = config(n_samples=10_000, n_mc=100)  # costs more than it has samples
     assert shard([config(n_samples=20_000), many], 1, 2) == [many]
+    small = config(n_samples=20_000, batch_size=5)  # twenty times as many steps
+    assert shard([config(n_samples=40_000, batch_size=100), small], 1, 2) == [small]
     for index in (0, 4):
         with pytest.raises(ValueError, match=f"shard {index}/3"):
             shard(configs, index, 3)

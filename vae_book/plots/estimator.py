@@ -158,4 +158,4 @@ def starts_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
     ]
     header = ["", "draws", "moves before", "mean", "median", "worst image", "3 nats off"]
     label = "Appendix D less the truth by how its chains start, on 100 test images, in nats"
-    return Table(header, rows, label, n_text_columns=3, kind="tight")
+    return Table(header, rows, label, n_text_columns=1, kind="tight")

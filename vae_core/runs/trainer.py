@@ -102,7 +102,7 @@ class Trainer:
 
     @property
     def bound(self) -> Callable | None:
-        """What a row reports: the algorithm's, or SGVB-A where a model's prior may be its own."""
+        """The bound of a row, which is SGVB-A where a model's prior may be its own."""
         is_general = self.config.estimator != "sgvb_b" and not has_closed_form(self.model)
         return sgvb_a if is_general else self.algorithm.bound
 
