@@ -323,6 +323,10 @@ def test_sizes_seeds_and_steps_of_figure_2(figure_2):
         set_box(figure_2, "step", step, True)
     with_steps = lines(figure_2, panel)
     assert with_steps >= before + 6  # three choices at least, train and test
+    assert not any("step" in name for name in reading(figure_2))  # none goes to the end
+    figure_2.locator(".vl-panel svg").nth(panel).focus()
+    for _ in range(4):  # to some four million samples
+        figure_2.keyboard.press("PageDown")
     assert any("step 0.02 after 100" in name for name in reading(figure_2))
     set_box(figure_2, "seed", "1", False)
     assert lines(figure_2, panel) < with_steps

@@ -20,10 +20,12 @@ def check_arguments(
     weights = model.parameters() if isinstance(model, nn.Module) else ()
     dtype = next((weight.dtype for weight in weights), torch.get_default_dtype())
     check_rows("x", x, getattr(model, "data_dim", None), dtype, ndim=2)
+    check_generator(generator)
+    if x.is_meta:  # it has no values
+        return
     if not x.isfinite().all():
         raise ValueError("x has values that are NaN or infinite: remove them")
     _check_pixels(model, x)
-    check_generator(generator)
 
 
 def _check_pixels(model: Any, x: Tensor) -> None:
