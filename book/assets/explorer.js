@@ -170,8 +170,8 @@
       this.x = x;
       this.q = this.model.encoder ? this.model.encode(x) : null;
       this.code = this.q ? this.q.mean : code;
+      if (this.answer) this.part("encoding").classList.add("le-stale"); // until this one is measured
       this.view = this.answer = null;
-      this.part("encoding")?.classList.toggle("le-stale", this.q !== null); // until it is measured
       this.id += 1;
       if (this.q) this.worker.postMessage({ kind: "image", id: this.id, x });
       this.part("original").getContext("2d").drawImage(views.picture(x, this.packed.shape), 0, 0);
