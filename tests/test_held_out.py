@@ -1,6 +1,7 @@
 """Which images the paper's test curves on MNIST are of, by the gap to the training bound."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from studies import STUDIES, study
 
 import vae_core as vc
 from vae_book.plots.marginal import end_of
-from vae_book.plots.paper import fig2_of
+from vae_book.plots.paper import fig2_curve, fig2_of
 from vae_book.readings import config_of, is_of_reading, same_but
 from vae_book.verdicts import figure2_runs
 from vae_book.verdicts.figure3 import figure3_runs
@@ -162,6 +163,23 @@ def test_the_page_says_what_the_gaps_say():
     assert "would explain {} and {} of these".format(*explained) in ambiguities.read_text()
 
 
+def test_the_page_says_how_far_two_million_samples_of_wake_sleep_serve():
+    """What the sets differ by, from two million samples to a hundred; and how the print lags."""
+    moved = []
+    for size in (3, 5, 10, 20, 200):
+        mine = [r for r in STUDY if (r["algorithm"], r["latent_dim"]) == ("wake_sleep", size)]
+        harder = {r["samples"]: r["test_bound"] - r["validation_bound"] for r in mine}
+        assert harder.keys() == {2e6, 1e8}
+        moved.append(abs(harder[1e8] - harder[2e6]))
+    page = Path(__file__).parents[1] / "book/reproducibility/paper_curves.ipynb"
+    assert f"by a hundred million it moves by {max(moved):.1f} nats at most" in page.read_text()
+    for size in (3, 5, 10, 20, 200):
+        for algorithm in ("aevb", "wake_sleep"):
+            curve = fig2_curve("mnist", size, algorithm, "train")
+            rise = (curve.at(1e7) - curve.at(5e6)) / math.log(2)  # nats for each factor of e
+            assert 0 < rise * (2.5e5 / 2) / 1e7 < 0.1  # half of a report
+
+
 def test_the_front_page_has_the_finding_where_a_model_was_evaluated():
     mean_face = json.loads((Path(__file__).parents[1] / "book/studies/mean_face.json").read_text())
     runs = vc.all_runs()
@@ -170,7 +188,10 @@ def test_the_front_page_has_the_finding_where_a_model_was_evaluated():
     early = [gap for gap in gaps(STUDY, runs) if gap.samples == 1e7]
     test, validation = misses(early)
     assert f"{validation:.1f} nats from the paper’s on average and not {test:.1f}" in card.text
-    assert card.number == "10 of 10" and card.page == "reproducibility/paper_curves"
+    assert "nearer in 10 of 10 experiments" in card.text
+    assert (card.number, card.page) == (f"{validation:.1f} nats", "reproducibility/paper_curves")
+    far, far_validation = misses([gap for gap in gaps(STUDY, runs) if gap.samples == 1e8])
+    assert f"After a hundred million it is {far_validation:.1f} and not {far:.1f}." in card.text
 
 
 FIGURE_3 = json.loads((STUDIES / "held_out_figure3.json").read_text())
@@ -221,3 +242,18 @@ def test_the_study_of_figure_3_is_of_the_stored_models():
     evaluate = study("held_out_figure3").appendix_d
     found = [evaluate(model, x[:1_000:10], 0) for x in (data.test, data.valid)]
     assert found == pytest.approx([np.mean(row[s]) for s in ("test", "validation")], abs=8)
+
+
+@pytest.mark.data("mnist")
+def test_what_a_thousand_images_can_tell_is_told():
+    """The mean bound of each thousand of the test images, by Figure 3's models with an encoder."""
+    test, spread = vc.load_dataset("mnist").test, []
+    for (_, name), run in figure3_runs(vc.all_runs()).items():
+        if name != "mcem":
+            with torch.no_grad():
+                generator = torch.Generator().manual_seed(0)
+                bound = vc.sgvb_b(run.model(), test, n_mc=4, generator=generator)
+            spread.append(bound.reshape(10, 1_000).mean(1).std().item())
+    assert len(spread) == 4 and round(min(spread)) == 1 and round(max(spread)) == 2
+    page = Path(__file__).parents[1] / "book/figures/fig3_marginal_likelihood.ipynb"
+    assert "moves by one to two nats (one standard deviation) from one" in page.read_text()

@@ -42,7 +42,7 @@ def judge_ends(runs: Iterable[Run]) -> list[Verdict]:
     claim = "The order of the three algorithms at the end, on train and on test"
     estimated = _order_row(claim, drawn, {key: end[2] for key, end in ends.items()}, counts)
     true = {(*key, s): v for key, run in found.items() for s, v in truths_of(run).items()}
-    claim = "The same order of the finished models by quadrature, which misses no mode"
+    claim = "The same order of the finished models by quadrature, which needs no chain"
     return [*rows, estimated, _order_row(claim, drawn, true, counts if true else ())]
 
 
