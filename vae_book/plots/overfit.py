@@ -12,7 +12,7 @@ from vae_core.runs import Run
 FIRST = 1e6  # samples, below which nothing has been learnt by heart
 SHORTEST = 3e6  # samples of a run that is drawn
 COLUMNS = 3
-OTHER = dict(color="#999999", linewidth=0.9)
+OTHER, NARROW = "#999999", "#B24A78"
 
 
 def gap_of(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +30,15 @@ def gap_of_paper(run: Run) -> tuple[np.ndarray, np.ndarray]:
     gap = train.bound - test.at(train.samples)
     known = (train.samples >= FIRST) & np.isfinite(gap)
     return train.bound[known], gap[known]
+
+
+def _style(run: Run, color: str) -> dict:
+    """A line of the reading, of a narrower prior on the weights, or of another choice."""
+    if is_of_reading(run.config):
+        return dict(color=color, linewidth=1.3, zorder=3)
+    if (run.config.prior_sd or 1.0) < 1.0:
+        return dict(color=NARROW, linewidth=1.3, zorder=4)
+    return dict(color=OTHER, linewidth=0.9, zorder=2)
 
 
 def gap_figure(runs: Iterable[Run], dataset: str = "mnist", algorithm: str = "aevb") -> Figure:
@@ -50,9 +59,7 @@ def gap_figure(runs: Iterable[Run], dataset: str = "mnist", algorithm: str = "ae
         def draw(axes):
             axes.plot(*gap_of_paper(mine[0]), color=color + PALE, linewidth=2.6, zorder=1.5)
             for run in mine:
-                is_ours = is_of_reading(run.config)
-                style = dict(color=color, linewidth=1.3) if is_ours else OTHER
-                axes.plot(*gap_of(run), zorder=2 + is_ours, **style)
+                axes.plot(*gap_of(run), **_style(run, color))
             axes.set(xlabel="training bound (nats)")
 
         ends = [(run.curve["samples"][-1], gap_of(run)[1][-1]) for run in mine]
@@ -65,7 +72,8 @@ def gap_figure(runs: Iterable[Run], dataset: str = "mnist", algorithm: str = "ae
     panels = [panel(size, mine) for size, mine in sorted(by_size.items())]
     if not panels:
         return Figure([], 1)
-    legend = [("our reading", color, "train"), ("other choices", OTHER["color"], "train")]
+    legend = [("our reading", color, "train"), ("other choices", OTHER, "train")]
+    legend += [("narrower prior on the weights", NARROW, "train")]
     legend += [("the paper", color + PALE, "wide")]
     axis = "Training bound less test bound (nats) against the training bound"
     return Figure([axis, *panels], COLUMNS, legend, narrow=2)
