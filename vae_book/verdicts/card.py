@@ -1,6 +1,5 @@
 """The card at the top of a figure's chapter: the paper, ours, the difference."""
 
-import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -16,20 +15,19 @@ LABEL = "The paper, ours and the difference"
 
 
 def card(rows: Iterable[Verdict], quantity: str) -> Table | None:
-    """The verdicts on curves "within" some limit, one row each; None where no run can tell.
+    """The verdicts that have a limit, one row each; None where no run can tell.
 
     Args:
         quantity: what is compared, in nats.
     """
     body = []
     for row in rows:
-        limit = re.search(r"within .*", row.claim)
-        if row.passed and limit:
-            held = row.held.replace(" curves", "").replace(" more without a run", " not run")
-            held = f"{OUTCOMES[row.outcome][0]} {held} {limit[0]}"
+        if row.passed and row.limit:
+            absent = f" ({row.missing} not run)" if row.missing else ""
+            held = f"{sum(row.passed)} of {len(row.passed)}{absent}"
             values = map(_short, (row.paper, row.ours, row.difference))
-            what = row.claim.partition(":")[0].replace(" after 10⁸ samples", " at 10⁸")
-            body.append([what.replace(" ", "\u00a0"), *values, held])
+            name = row.short.replace(" ", "\u00a0")
+            body.append([name, *values, f"{OUTCOMES[row.outcome][0]} {held} {row.limit}"])
     header = [f"{quantity}, nats", *HEADER, "Curves as in the paper"]
     return Table(header, body, LABEL, n_text_columns=len(header), kind="vc-card") if body else None
 

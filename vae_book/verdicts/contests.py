@@ -196,7 +196,7 @@ def _seeds_row(dataset: str, pairs: Sequence[Pair], fitted: str) -> Verdict:
         "Figure 2", claim, FIG2, tuple(passed), "experiments", tuple(counts), "one run each",
         f"ahead in {sum(lead > 0 for lead in leads)} of {len(leads)} pairs; least sure: {worst[1]}"
         if passed else "", "", fitted,
-        len(paper.FIG2_LATENT_DIMS[dataset]) - len(passed) if passed else 0,
+        len(paper.FIG2_LATENT_DIMS[dataset]) - len(passed) if passed else 0, id="fig2/chance",
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,13 +75,16 @@ def judge_curves(runs: Sequence[Run]) -> list[Verdict]:
     for dataset, limit in CLOSE.items():
         mine = [run for run in runs if run.config.dataset == dataset]
         common = judged_at(mine) if mine else math.nan
-        words = f"each within {limit} nats" if limit > 1 else f"each within {100 * limit:.0f}%"
+        within = f"within {limit} nats" if limit > 1 else f"within {100 * limit:.0f}%"
         title, n_sizes = DATASETS[dataset].title, len(paper.FIG2_LATENT_DIMS[dataset])
-        for samples, after in ((common, ""), (AXIS_END, " after 10⁸ samples")):
+        places = ("curves", common, ""), ("ends", AXIS_END, " after 10⁸ samples")
+        for which, samples, after in places:
             for algorithm, name in (("aevb", "AEVB"), ("wake_sleep", "wake-sleep")):
                 group = [run for run in mine if run.config.algorithm == algorithm]
-                claim = f"{title}, {name}{after}: the test bound, {words}"
-                rows.append(_curves_row(claim, group, samples, limit, n_sizes))
+                claim = f"{title}, {name}{after}: the test bound, each {within}"
+                short = f"{title}, {name}" + " at 10⁸" * bool(after)
+                row = _curves_row(claim, group, samples, limit, n_sizes)
+                rows.append(replace(row, id=f"fig2/{which}", short=short, limit=within))
     return rows
 
 

@@ -36,6 +36,9 @@ class Verdict:
         ours: the value here.
         difference: how far apart they are.
         fitted: what was chosen by looking at the paper's own curves.
+        id: by which code asks for it ("fig2/curves", "fig2/ends", "fig2/chance", "fig3/ends").
+        short: its name on a chapter's card.
+        limit: how near is near ("within 1.5 nats"); a claim without one has no row on a card.
     """
 
     subject: str
@@ -49,6 +52,9 @@ class Verdict:
     difference: str = ""
     fitted: str = ""
     missing: int = 0
+    id: str = ""
+    short: str = ""
+    limit: str = ""
 
     @property
     def outcome(self) -> str:
