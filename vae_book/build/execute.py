@@ -5,14 +5,13 @@ import shutil
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
-from pathlib import Path
 
 import nbformat
 
 from vae_book._kernel import fork_kernels, stop
 from vae_book.build.fingerprint import fingerprint
+from vae_book.resources import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / "_build" / "executed"
 TIMES = EXECUTED / "times.json"  # what the status page reads
 READS_TIMES = "reproducibility/status"

@@ -8,8 +8,9 @@ from matplotlib.ticker import MaxNLocator
 
 from vae_book.plots.style import COLORS, OTHER_COLORS, Panel, panel_size, svg_panel
 from vae_book.plots.tables import Table
+from vae_book.resources import ROOT
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 OURS, FLOOR, OTHERS = COLORS["aevb"], "#8c8c8c", OTHER_COLORS[1]
 BAR = 17  # CSS pixels
 PRECISIONS = "", ", bfloat16"  # as the names of the ways to train end
