@@ -1,8 +1,7 @@
 """How unlike real images decoded draws are, by the place in latent space they are drawn from."""
 
-import json
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,16 +51,16 @@ class Where(NamedTuple):
     strangeness: dict[str, float]  #: by PLACES
 
 
-def load(path: Path) -> dict[str, Where]:
+def load(study: Iterable[Mapping[str, Any]]) -> dict[str, Where]:
     """`book/studies/where_codes_lie.json`, by run key."""
 
-    def where(row: dict) -> Where:
+    def where(row: Mapping[str, Any]) -> Where:
         root = torch.zeros(len(row["mean"]), len(row["mean"]))
         for i, line in enumerate(row["root"]):
             root[i, : len(line)] = torch.tensor(line)
         return Where(Fitted(torch.tensor(row["mean"]), root), row["strangeness"])
 
-    return {row["key"]: where(row) for row in json.loads(path.read_text())}
+    return {row["key"]: where(row) for row in study}
 
 
 def where_codes_lie(run, study: dict[str, Where]) -> Where:

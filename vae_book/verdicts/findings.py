@@ -99,7 +99,9 @@ def _past_the_print() -> Finding:
     return Finding(f"−{max(falls):.0f} nats", title, text, "reproducibility/paper_curves")
 
 
-def _plateau(study: Mapping) -> Finding:
+def _plateau(study: Mapping) -> Finding | None:
+    if not study:
+        return None
     before, after = (
         sum(curve["test_bound"][-1] for curve in study["curves"][name]) / len(study["curves"][name])
         for name in ("reading", "reading_centred")
