@@ -33,7 +33,7 @@ class ExecutionError(Exception):
     """A parameter was refused, or notebooks failed."""
 
 
-def execute_all(notebooks, params_file, stage, jobs, force=False):
+def execute_all(notebooks, params_file, stage, jobs, force):
     """Puts the executed copy of each notebook in its place in the staged book.
 
     Raises:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vae_book.explorer import encoded_test
 from vae_book.plots.images import Fitted, fitted_gaussian
+from vae_book.plots.style import NZ
 from vae_book.plots.tables import Table, nats, power
 from vae_core.data import load_dataset
 
@@ -84,6 +85,6 @@ def strangeness_table(runs, found: dict[str, Where]) -> Table:
         labels = [config.spec.title, str(config.latent_dim), power(run.curve["samples"][-1])]
         offset = f"{fitted.mean.norm().item():.2f}"
         rows.append([*labels, offset, *(nats(by_place[place]) for place in PLACES)])
-    header = ["Data", "<i>N</i><sub>z</sub>", "samples", "distance of the mean code"]
+    header = ["Data", NZ, "samples", "distance of the mean code"]
     header += PLACES.values()
     return Table(header, rows, "The strangeness of draws by their place", n_text_columns=3)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vae_book.plots.style import NZ
 from vae_book.plots.tables import Table, nats, power
 from vae_book.studies import of_stored
 from vae_core.data import dataset_spec
@@ -25,6 +26,6 @@ def active_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
         ]
         for row, _ in of_stored(study, runs)
     ]
-    header = ["", "<i>N</i><sub>z</sub>", "samples", "active", "KL", "least active", "the others"]
+    header = ["", NZ, "samples", "active", "KL", "least active", "the others"]
     label = "Latent variables that AEVB uses, and the divergence from the prior, in nats"
     return Table(header, rows, label, n_text_columns=3, kind="tight")

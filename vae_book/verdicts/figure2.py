@@ -29,10 +29,7 @@ def figure2_runs(runs: Iterable[Run]) -> list[Run]:
         two = config.algorithm in ("aevb", "wake_sleep")
         return two and config.latent_dim in printed and is_of_reading(config)
 
-    def key(run: Run) -> tuple:
-        return run.config.dataset, run.config.latent_dim, run.config.algorithm, run.config.seed
-
-    return list(longest(filter(fits, runs), key).values())
+    return list(longest(filter(fits, runs), lambda run: experiment_of(run.config)).values())
 
 
 def judged_at(runs: Sequence[Run]) -> float:

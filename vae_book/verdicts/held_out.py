@@ -7,7 +7,7 @@ import numpy as np
 
 from vae_book.plots.marginal import end_of
 from vae_book.plots.paper import fig2_of
-from vae_book.plots.style import name_of
+from vae_book.plots.style import NZ, name_of
 from vae_book.plots.tables import Table, nats, power
 from vae_book.studies import of_stored
 from vae_book.verdicts.figure2 import figure2_runs
@@ -70,7 +70,7 @@ def gaps_table(rows: Sequence[Gap]) -> Table:
     ]
     if rows:
         cells.append(["mean distance", "", "", "", *map(nats, misses(rows))])
-    header = ["", "<i>N</i><sub>z</sub>", "after", "paper", "ours: test", "ours: valid."]
+    header = ["", NZ, "after", "paper", "ours: test", "ours: valid."]
     label = "The training bound less the bound on images held out, on MNIST, in nats"
     return Table(header, cells, label, n_text_columns=3, kind="tight")
 
@@ -130,6 +130,6 @@ def sizes_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tabl
         gap = run.curve["train_bound"][-1] - run.curve["test_bound"][-1]
         more = row["test"]["mean"] - row["train"]["mean"]
         rows.append([*cells, *(nats(value, signed=True) for value in (more, gap))])
-    header = ["<i>N</i><sub>z</sub>", "KL, training", "KL, test", "more", "bounds apart"]
+    header = [NZ, "KL, training", "KL, test", "more", "bounds apart"]
     label = "The same for AEVB with more latent variables, by importance sampling, in nats"
     return Table(header, rows, label, n_text_columns=1, kind="tight")
