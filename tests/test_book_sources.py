@@ -308,6 +308,7 @@ def test_all_that_notebooks_read_beside_their_code_executes_them_again():
     read = set()
     for path in NOTEBOOKS:
         code = "\n".join(cell.source for cell in code_cells(path))
-        read |= set(re.findall(r"(studies|params|assets|paper|reference|results)[/\"]", code))
+        folders = r"\b(studies|params|assets|paper|reference|results)(?:[/\"]|\.load)"
+        read |= set(re.findall(folders, code))
     covered = {Path(name).name for name in INPUTS}
     assert {"studies", "params"} <= read <= covered

@@ -167,6 +167,7 @@ def test_what_no_run_can_tell_is_no_finding():
         "Faces overfit past the edge of the print",
         "Wake-sleep’s plateau has a cause",
     ]
+    assert [found.title for found in findings([], [], [])] == titles[:1]
 
 
 def test_the_estimators_finding_is_the_gap_to_quadrature():

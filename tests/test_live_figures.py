@@ -6,6 +6,7 @@ Without Chromium these tests are skipped, or fail where VAE_CORE_REQUIRE_BROWSER
 import json
 import re
 import shutil
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -253,11 +254,16 @@ def test_a_card_holds_what_the_verdicts_say():
     shown = card(rows, "Test bound")
     for row, cells in zip(rows, shown.rows, strict=True):
         assert cells[:3] == [
-            row.claim.split(":")[0].replace(" after 10⁸ samples", " at 10⁸").replace(" ", "\xa0"),
+            row.short.replace(" ", "\xa0"),
             row.paper.removesuffix(" nats"),
             row.ours.removesuffix(" nats"),
         ]
         assert f"{sum(row.passed)} of {len(row.passed)}" in cells[-1]
+        assert cells[-1].endswith(row.limit) and row.limit in row.claim
+    assert {"MNIST, AEVB", "MNIST, AEVB at 10⁸"} <= {row.short for row in rows}
+    (absent,) = card([replace(rows[0], missing=2)], "Test bound").rows
+    assert " (2 not run) within 1.5 nats" in absent[-1]
+    assert card([replace(rows[0], limit="")], "Test bound") is None
     assert card([], "Test bound") is None and bound_card([]) is None
 
 

@@ -1,6 +1,5 @@
 """How strange draws of a decoder are, by the place that they are drawn from."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 
 import vae_core as vc
+from vae_book import studies
 from vae_book.plots import strangeness as module
 from vae_book.plots.images import fitted_gaussian
 from vae_book.plots.strangeness import nearest, strangeness
@@ -71,18 +71,17 @@ def test_what_the_study_does_not_have_is_measured(run, monkeypatch):
     assert row[4:] == [f"{value:.1f}" for value in expected.values()]
 
 
-def test_what_the_study_has_needs_no_data(run, tmp_path, monkeypatch):
+def test_what_the_study_has_needs_no_data(run, monkeypatch):
     monkeypatch.setattr(module, "load_dataset", None)
-    path, strange = tmp_path / "study.json", dict.fromkeys(module.PLACES, 2.0)
+    strange = dict.fromkeys(module.PLACES, 2.0)
     row = {"key": "k", "strangeness": strange, "mean": [3.0, 4.0], "root": [[1.0], [0.5, 2.0]]}
-    path.write_text(json.dumps([row]))
-    found = module.where_codes_lie(run, module.load(path))
+    found = module.where_codes_lie(run, module.load([row]))
     assert found.strangeness == strange and found.fitted.mean.tolist() == [3.0, 4.0]
     assert found.fitted.root.tolist() == [[1.0, 0.0], [0.5, 2.0]]
 
 
 def test_the_study_has_every_model_of_faces_that_the_book_draws_from():
-    study = module.load(ROOT / "book/studies/where_codes_lie.json")
+    study = module.load(studies.load("where_codes_lie"))
     for run in vc.all_runs():
         if (run.config.dataset, run.config.algorithm) == ("freyface", "aevb") and run.has_weights:
             assert study[run.key].fitted.root.shape == 2 * (run.config.latent_dim,)

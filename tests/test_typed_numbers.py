@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import vae_core as vc
+from vae_book import studies
 from vae_book.claims import common_count
 from vae_book.plots import estimator, paper
 from vae_book.plots.curves import truths_of
@@ -300,7 +301,7 @@ def test_figure_3s_page_tells_how_near_aevbs_training_curves_are():
 
 
 def test_what_persisting_chains_lose_by_six_million_samples_is_told():
-    study = estimator.load(BOOK / "studies/persisting_chains.json")
+    study = estimator.load(studies.load("persisting_chains"))
     lost, shift = {}, {}
     for run, rows in study:
         for row in rows:
@@ -338,7 +339,7 @@ def test_what_persisting_chains_lose_by_six_million_samples_is_told():
 def test_what_persisting_chains_lose_by_the_end_is_told_where_it_is_known():
     """Of AEVB with 50,000 images, whose test curve ends farthest from the paper's."""
     found = {}
-    for run, row in estimator.last_rows(estimator.load(BOOK / "studies/persisting_chains.json")):
+    for run, row in estimator.last_rows(estimator.load(studies.load("persisting_chains"))):
         is_at_the_end = row["samples"] == run.curve["samples"][-1]
         assert is_at_the_end == (run.config.n_train == 50_000) and row["samples"] >= 6e6
         if is_at_the_end:

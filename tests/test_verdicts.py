@@ -383,7 +383,7 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
     rows_of_all = [row for row in v.verdicts(vc.all_runs()) if row.passed]
 
     def held(*starts):
-        rows = [row for row in rows_of_all if "10⁸" not in row.claim]
+        rows = [row for row in rows_of_all if row.id != "fig2/ends"]
         passed = [ok for row in rows if row.claim.startswith(starts) for ok in row.passed]
         return sum(passed), len(passed)
 

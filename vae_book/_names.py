@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vae_book.params import ParameterError, nearest
+from vae_book.resources import BOOK
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
 MAX_NAME = 100  # characters of a file name that tell parameters
 
 

@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from vae_book.readings import is_of_reading, longest
+from vae_book.resources import BOOK
 from vae_core.data import load_dataset, status
 from vae_core.log_joint import decoder_layers
 from vae_core.model import LOG_2PI
 from vae_core.runs import all_runs, load_data
 
-ASSETS = Path(__file__).resolve().parents[1] / "book" / "assets"
+ASSETS = BOOK / "assets"
 N_EXAMPLES = 20
 OFF_GRID = 96  # cells along each side of the map of what lies off the data
 OFF_SHARE = 0.01  # of the aggregate posterior's mass that counts as off the data

@@ -96,6 +96,9 @@ def choice_of(config: RunConfig) -> tuple[float, int, float]:
     return config.step_size, config.adagrad_warmup, prior
 
 
+CHOICE_HEAD = "step", "accumulating minibatches", "prior's sd"  # above the cells of choice_words
+
+
 def choice_words(choice: tuple[float, int, float]) -> tuple[str, str, str]:
     """The cells of a table that tell a choice."""
     step, warmup, prior = choice

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent  # of the clone
+BOOK = ROOT / "book"
 
 
 def paper_curves() -> Path:
@@ -17,4 +19,4 @@ def reference_sums() -> Path:
 
 def _folder(name: str) -> Path:
     installed = PACKAGE / name
-    return installed if installed.is_dir() else PACKAGE.parent / "book" / name
+    return installed if installed.is_dir() else BOOK / name

@@ -8,13 +8,12 @@ images, the largest first; and how many of the latter exceed the threshold, the 
 units*. Seconds on one core. The page `figures/fig2_lower_bound` tells what it means.
 """
 
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
 
 import vae_core as vc
+from vae_book import studies
 from vae_book.plots.paper import FIG2_LATENT_DIMS
 from vae_book.readings import is_of_reading
 from vae_book.verdicts import figure2_runs
@@ -59,7 +58,7 @@ def main() -> None:
                     rows.append(measure(run, data))
                     print(rows[-1], flush=True)
     rows.sort(key=lambda row: (row["dataset"], row["latent_dim"]))
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    studies.save(__file__, rows)
 
 
 if __name__ == "__main__":

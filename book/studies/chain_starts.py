@@ -8,12 +8,10 @@ draws of the prior a chain's start is chosen from and how many moves it makes be
 Five minutes on one core. The page `reproducibility/estimator` tells what it means.
 """
 
-import json
-from pathlib import Path
-
 import torch
 
 import vae_core as vc
+from vae_book import studies
 from vae_book.verdicts.figure3 import figure3_runs
 from vae_core.runs.config import LOG_MARGINAL_SAMPLES
 
@@ -59,7 +57,7 @@ def main() -> None:
                 }
             )
             print(rows[-1], flush=True)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    studies.save(__file__, rows)
 
 
 if __name__ == "__main__":

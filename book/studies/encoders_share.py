@@ -10,14 +10,13 @@ hour on one core. The page `reproducibility/ambiguities` tells what it means; fo
 variables `who_overfits.py` has quadrature in its place.
 """
 
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 import vae_core as vc
+from vae_book import studies
 from vae_book.readings import is_of_reading
 from vae_book.verdicts import figure2_runs
 
@@ -63,7 +62,7 @@ def main() -> None:
             rows.append(measure(run, data))
             print(rows[-1], flush=True)
     rows.sort(key=lambda row: row["latent_dim"])
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    studies.save(__file__, rows)
 
 
 if __name__ == "__main__":

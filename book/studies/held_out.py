@@ -9,13 +9,11 @@ hundred million into the user's cache are evaluated, too. The page `reproducibil
 tells what it means.
 """
 
-import json
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 import vae_core as vc
+from vae_book import studies
 from vae_book.plots.paper import FIG2_LATENT_DIMS
 from vae_book.readings import config_of, is_of_reading
 from vae_core.runs.trainer import Trainer
@@ -64,7 +62,7 @@ def main() -> None:
             )
         )
         print(rows[-1], flush=True)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    studies.save(__file__, rows)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,10 @@ the figure. Ten minutes on one core. The page `figures/fig3_marginal_likelihood`
 means.
 """
 
-import json
-from pathlib import Path
-
 import torch
 
 import vae_core as vc
+from vae_book import studies
 from vae_book.verdicts.figure3 import figure3_runs
 from vae_core.runs.config import LOG_MARGINAL_SAMPLES
 
@@ -33,7 +31,7 @@ def main() -> None:
             ]
         rows.append(row)
         print(row, flush=True)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    studies.save(__file__, rows)
 
 
 def appendix_d(model: vc.VAE, x: torch.Tensor, seed: int) -> float:

@@ -7,12 +7,10 @@ applies `vae_core.runs.step_size.choose_step_size` to every experiment of Figure
 this file: about ten minutes on one core. The page `reproducibility/ambiguities` shows the result.
 """
 
-import json
-from pathlib import Path
-
 import torch
 
 import vae_core as vc
+from vae_book import studies
 from vae_book.plots.paper import FIG2_LATENT_DIMS
 from vae_core.runs.step_size import choose_step_size
 
@@ -33,8 +31,7 @@ def main() -> None:
                 bounds = {str(step): round(bound, 2) for step, bound in bounds.items()}
                 rows.append(experiment | {"chosen": chosen, "train_bound": bounds})
                 print(rows[-1], flush=True)
-    path = Path(__file__).with_suffix(".json")
-    path.write_text(json.dumps({"n_samples": N_SAMPLES, "experiments": rows}, indent=1) + "\n")
+    studies.save(__file__, {"n_samples": N_SAMPLES, "experiments": rows})
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ decoder's. Wake-sleep, whose encoder learns from dreams alone, is there for comp
 quarter of an hour on one core. The page `reproducibility/ambiguities` tells what it means.
 """
 
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 import vae_core as vc
+from vae_book import studies
 from vae_book.readings import is_of_reading
 from vae_core.runs import Run
 
@@ -66,7 +65,7 @@ def main() -> None:
             rows.append(measure(run, data))
             print(rows[-1], flush=True)
     rows.sort(key=lambda row: row["key"])
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    studies.save(__file__, rows)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 from vae_book import published
 from vae_book.build import check_site, execute, thin_icons
 from vae_book.build.fingerprint import fingerprint
+from vae_book.resources import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
 STAGE = BUILD / "stage"

@@ -1,12 +1,9 @@
 """Draws `book/assets/headline.svg`, the front figure, from the stored runs of Figure 2."""
 
-from pathlib import Path
-
 import vae_core as vc
 from vae_book import plots
+from vae_book.resources import BOOK, ROOT
 from vae_book.verdicts import figure2_runs
-
-BOOK = Path(__file__).resolve().parents[2] / "book"
 
 
 def main():
@@ -15,7 +12,7 @@ def main():
         raise SystemExit("book/reference holds none of the MNIST runs of Figure 2")
     path = BOOK / "assets/headline.svg"
     plots.lower_bound_figure(runs).save(path)
-    print(f"{path.relative_to(BOOK.parent)}: {len(runs)} runs")
+    print(f"{path.relative_to(ROOT)}: {len(runs)} runs")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,13 @@ import shutil
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
-from pathlib import Path
 
 import nbformat
 
 from vae_book._kernel import fork_kernels, stop
 from vae_book.build.fingerprint import fingerprint
+from vae_book.resources import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / "_build" / "executed"
 TIMES = EXECUTED / "times.json"  # what the status page reads
 READS_TIMES = "reproducibility/status"
@@ -34,7 +33,7 @@ class ExecutionError(Exception):
     """A parameter was refused, or notebooks failed."""
 
 
-def execute_all(notebooks, params_file, stage, jobs, force=False):
+def execute_all(notebooks, params_file, stage, jobs, force):
     """Puts the executed copy of each notebook in its place in the staged book.
 
     Raises:

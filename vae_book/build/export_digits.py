@@ -7,13 +7,12 @@ notebook, which the page is compared with.
 import ast
 import base64
 import json
-from pathlib import Path
 
 import vae_core as vc
 from vae_book import plots
 from vae_book.notebooks import declared_parameters
+from vae_book.resources import BOOK, ROOT
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
 ASSET = BOOK / "assets/train_digits.js"
 GRID = 12  # pictures along each side of the manifold
 
@@ -55,4 +54,4 @@ def script() -> str:
 
 if __name__ == "__main__":
     ASSET.write_text(script())
-    print(f"{ASSET.relative_to(BOOK.parent)}: {ASSET.stat().st_size / 1e3:.0f} kB")
+    print(f"{ASSET.relative_to(ROOT)}: {ASSET.stat().st_size / 1e3:.0f} kB")

@@ -12,8 +12,8 @@ from nbformat.v4 import new_code_cell
 
 from vae_book import published
 from vae_book.notebooks import book_of
+from vae_book.resources import BOOK, ROOT
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
 ID = "install"
 CELL = """\
 import importlib.util
@@ -26,7 +26,7 @@ if importlib.util.find_spec("vae_book") is None:  # as on Colab
 
 def install_cell(notebook: Path) -> nbformat.NotebookNode:
     """The cell for a notebook: from the published repository, or the clone that holds it."""
-    folder, clone = os.path.relpath(BOOK.parent, notebook.parent), ""
+    folder, clone = os.path.relpath(ROOT, notebook.parent), ""
     if published.REPOSITORY:
         folder = published.REPOSITORY.rstrip("/").rsplit("/", 1)[-1]
         options = f"--quiet --depth 1 --branch {published.BRANCH}"

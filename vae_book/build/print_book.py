@@ -8,7 +8,6 @@ import posixpath
 import sys
 import time
 from copy import copy
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -16,9 +15,9 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 
 from vae_book.browser import ADVICE, find_chromium
+from vae_book.resources import ROOT
 from vae_core._atomic import replacing
 
-ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build/html"
 PDF = ROOT / "_build/book.pdf"
 WHOLE = "_whole.html"  # written into the site, so that its style sheets and pictures are found

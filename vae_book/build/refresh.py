@@ -9,9 +9,10 @@ import sys
 import nbformat
 
 from vae_book._kernel import fork_kernels
-from vae_book._names import BOOK, find_notebook
+from vae_book._names import find_notebook
 from vae_book.notebooks import execute
 from vae_book.params import ParameterError
+from vae_book.resources import BOOK
 
 OF_ONE_EXECUTION = ("execution", "papermill", "ExecuteTime")
 

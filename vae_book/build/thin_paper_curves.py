@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-TARGET = Path(__file__).resolve().parents[2] / "book" / "paper"
+from vae_book.resources import BOOK
+
+TARGET = BOOK / "paper"
 CURVE_FIELDS = {"fig2.csv": 4, "fig3.csv": 3}  # leading columns that name a curve; x comes next
 N_VERTICES = 60
 

@@ -2,7 +2,6 @@
 
 from vae_book.plots.curves import lower_bound_figure, marginal_likelihood_figure
 from vae_book.plots.images import (
-    active_dimensions,
     beside,
     decode_means,
     draw_samples,
@@ -27,7 +26,6 @@ from vae_book.plots.provenance import execute_command, provenance
 from vae_book.plots.style import (
     COLORS,
     DASHES,
-    NAMES,
     Figure,
     Panel,
     color_of,
@@ -36,7 +34,6 @@ from vae_book.plots.style import (
     svg_panel,
 )
 from vae_book.plots.tables import (
-    Comparison,
     Note,
     Table,
     bound_table,
@@ -45,28 +42,22 @@ from vae_book.plots.tables import (
     contest_table,
     counts_for,
     nats,
-    power,
     seeds_table,
 )
-from vae_book.words import counted
 
 __all__ = [
     "COLORS",
     "DASHES",
-    "NAMES",
-    "Comparison",
     "Figure",
     "Note",
     "Panel",
     "Table",
-    "active_dimensions",
     "beside",
     "bound_table",
     "choice_table",
     "color_of",
     "compare",
     "contest_table",
-    "counted",
     "counts_for",
     "decode_means",
     "draw_samples",
@@ -84,7 +75,6 @@ __all__ = [
     "nats",
     "paper_latent_dims",
     "png_panel",
-    "power",
     "provenance",
     "reconstruction_figure",
     "samples_figure",

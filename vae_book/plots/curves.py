@@ -8,6 +8,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, MultipleLoc
 from vae_book.plots import paper
 from vae_book.plots.style import (
     DASHES,
+    NTRAIN,
+    NZ,
     PALE,
     Figure,
     color_of,
@@ -176,8 +178,8 @@ def _numbers(runs, columns) -> str:
 
 def panel_title(config, *, with_points: bool = False) -> str:
     """What a panel shows, as HTML: data set, size, and the number of training images if asked."""
-    points = f"<i>N</i><sub>train</sub> = {config.n_train:,}, " if with_points else ""
-    size = f"<i>N</i><sub>z</sub> = {config.latent_dim}"
+    points = f"{NTRAIN} = {config.n_train:,}, " if with_points else ""
+    size = f"{NZ} = {config.latent_dim}"
     return f"{config.spec.title}, {points}{size}"
 
 

@@ -5,14 +5,13 @@ name of each way}. Here it is a list of (run, rows).
 """
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from vae_book.plots import marginal, paper
 from vae_book.plots.style import OTHER_COLORS, Figure, name_of, panel_size, svg_panel
 from vae_book.plots.tables import Table, nats, power
+from vae_book.studies import of_stored
 from vae_core.runs import Run, all_runs
 
 Study = list[tuple[Run, list[dict]]]
@@ -23,10 +22,10 @@ MOST_TICKS = 4  # of a panel
 FLOOR = -3.0  # nats; what lies lower is told in the table
 
 
-def load(path: Path) -> Study:
+def load(study: Mapping[str, list[dict]]) -> Study:
     """The study, of those of its runs that are stored."""
     runs = {run.key: run for run in all_runs()}
-    return [(runs[key], rows) for key, rows in json.loads(path.read_text()).items() if key in runs]
+    return [(runs[key], rows) for key, rows in dict(study).items() if key in runs]
 
 
 def errors(row: dict) -> dict[str, float]:
@@ -142,10 +141,9 @@ def starts_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
     `study` is `book/studies/chain_starts.json`: the estimate less the truth in nats, mean and
     standard error, median, worst, and how many images of a hundred are off by three nats or more.
     """
-    stored = {run.key: run for run in runs}
     rows = [
         [
-            name_of(stored[row["key"]].config.algorithm),
+            name_of(run.config.algorithm),
             f"{row['n_candidates']:,}",
             str(row["n_burnin"]),
             f"{nats(row['mean'], signed=True)} ± {nats(row['stderr'])}",
@@ -153,8 +151,7 @@ def starts_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
             nats(row["worst"], signed=True),
             str(row["far"]),
         ]
-        for row in study
-        if row["key"] in stored
+        for row, run in of_stored(study, runs)
     ]
     header = ["", "draws", "moves before", "mean", "median", "worst image", "3 nats off"]
     label = "Appendix D less the truth by how its chains start, on 100 test images, in nats"

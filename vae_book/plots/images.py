@@ -7,10 +7,12 @@ import torch
 from matplotlib.patches import Circle
 from torch import Tensor
 
+from vae_book.plots.curves import panel_title
 from vae_book.plots.style import CLASS_COLORS, Figure, Panel, color_of, png_panel, svg_panel
 from vae_book.words import counted
 
 RING = "#8c8c8c"  # on white and on black
+APART = 0.35  # between two labels in the latent plane
 
 
 def image_grid(images: Tensor, image_shape, n_columns: int, gap: int = 0) -> np.ndarray:
@@ -48,11 +50,6 @@ def _shape(run):
 def _seam(run) -> int:
     """Gap between pictures of a seamless grid: none, but strokes of tiny images would run on."""
     return int(min(_shape(run)) < 16)
-
-
-def _title(run) -> str:
-    name = run.config.spec.title
-    return f"{name}, <i>N</i><sub>z</sub> = {run.config.latent_dim}"
 
 
 def _words(run) -> str:
@@ -93,7 +90,7 @@ def manifold_figure(runs, n: int = 20, *, columns: int = 1, codes: dict | None =
     The plane is that of the prior, or with `codes`, by run key (m, 2), that of the Gaussian fitted
     to them. More than one in a row shrink below their own pixels where n is large.
     """
-    panels, titles = [], [_title(run) for run in runs]
+    panels, titles = [], [panel_title(run.config) for run in runs]
     for run, title in zip(runs, titles, strict=True):
         if titles.count(title) > 1:
             title += f", step {run.config.step_size:g}"
@@ -139,7 +136,7 @@ def samples_figure(
         images = draw_samples(run, n_rows * n_columns, pixels=pixels, seed=seed, codes=own)
         alt = f"{n_rows * n_columns} random samples, {kind}. {_words(run)}."
         picture = image_grid(images, _shape(run), n_columns, _seam(run))
-        panels.append(png_panel(_title(run), picture, alt))
+        panels.append(png_panel(panel_title(run.config), picture, alt))
     return Figure(panels, _columns(len(panels)), narrow=1)
 
 
@@ -157,7 +154,7 @@ def reconstruction_figure(runs, images: Tensor) -> Figure:
         again = model.decode(model.encoder_params(images)[0]).mean
         picture = image_grid(torch.cat([images, again]), _shape(run), len(images), gap=1)
         alt = f"{len(images)} test images above their reconstructions. {_words(run)}."
-        panels.append(png_panel(_title(run), picture, alt))
+        panels.append(png_panel(panel_title(run.config), picture, alt))
     return Figure(panels, 1, narrow=1)
 
 
@@ -179,7 +176,7 @@ def walk_figure(runs, images: Tensor, n_steps: int = 12) -> Figure:
             rows.append(torch.cat([images[i : i + 1], walk, images[i + 1 : i + 2]]))
         picture = image_grid(torch.cat(rows), _shape(run), n_steps + 2, gap=1)
         alt = f"{len(rows)} walks between two test images, {n_steps} steps each. {_words(run)}."
-        panels.append(png_panel(_title(run), picture, alt))
+        panels.append(png_panel(panel_title(run.config), picture, alt))
     return Figure(panels, 1, narrow=1)
 
 
@@ -201,7 +198,7 @@ def traversal_figure(runs, n_dims: int = 10, n_steps: int = 12, reach: float = 2
             z[row, :, dim] = torch.linspace(-reach, reach, n_steps)
         picture = image_grid(decode_means(run, z.flatten(0, 1)), _shape(run), n_steps, gap=1)
         alt = f"The effect of {len(dims)} latent dimensions, one a row. {_words(run)}."
-        panels.append(png_panel(_title(run), picture, alt))
+        panels.append(png_panel(panel_title(run.config), picture, alt))
     return Figure(panels, min(len(panels), 2) or 1, narrow=1)
 
 
@@ -237,18 +234,19 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
     alt = f"{len(z)} encoded test images in the latent plane. {_words(run)}."
     inside = float((np.linalg.norm(z, axis=1) < 2).mean())
     numbers = f"{inside:.0%} of {len(z)} codes within two standard deviations of the prior"
-    panel = svg_panel(_title(run), draw, alt, size=(330, 330), numbers=numbers, colors=256)
+    kept = dict(size=(330, 330), numbers=numbers, colors=256)
+    panel = svg_panel(panel_title(run.config), draw, alt, **kept)
     return Figure([panel], 1, narrow=1)
 
 
-def apart(spots: np.ndarray, least: float = 0.35) -> np.ndarray:
-    """Places (n, 2) near the given ones, no two nearer than ``least`` where there is room."""
+def apart(spots: np.ndarray) -> np.ndarray:
+    """Places (n, 2) near the given ones, no two nearer than APART where there is room."""
     spots = spots.astype(float).copy()
     for _ in range(100):
         steps = spots[:, None] - spots  # (n, n, 2), from the second to the first
         far = np.linalg.norm(steps, axis=-1)
         np.fill_diagonal(far, np.inf)
-        push = np.clip(least - far, 0, None) / 2
+        push = np.clip(APART - far, 0, None) / 2
         spots += ((push / np.maximum(far, 1e-9))[..., None] * steps).sum(1)
     return spots
 

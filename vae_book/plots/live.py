@@ -33,23 +33,21 @@ class Kind:
     axes_of: Callable[[RunConfig], tuple | None]  # the printed axes, ((x, x), (y, y))
 
 
-def live_lower_bound(
-    runs: Iterable[Run], stored: Iterable[Run], *, train_column: str = "train_bound_minibatch"
-) -> Figure:
+def live_lower_bound(runs: Iterable[Run], stored: Iterable[Run]) -> Figure:
     """Figure 2 of `runs`, live; `stored` runs of the same experiments with other steps are offered.
 
     See `lower_bound_figure`.
     """
     kind = Kind(
         label="Lower bound" + curves.AGAINST,
-        columns={"train": train_column, "test": "test_bound"},
+        columns={"train": curves.MINIBATCH, "test": "test_bound"},
         size="latent_dim",
         size_name="Latent variables",
         is_log=True,
         paper_of=paper.fig2_of,
         axes_of=lambda config: paper.FIG2_AXES.get(config.dataset),
     )
-    still = curves.lower_bound_figure(runs, train_column=train_column)
+    still = curves.lower_bound_figure(runs)
     return replace(still, data=_json(kind, list(runs), stored))
 
 

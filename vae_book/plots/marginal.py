@@ -7,16 +7,16 @@ import numpy as np
 import torch
 
 from vae_book.plots import curves, paper
-from vae_book.plots.style import name_of
+from vae_book.plots.style import NTRAIN, NZ, name_of
 from vae_book.plots.tables import Table, nats, power
-from vae_book.readings import choice_of, choice_words, longest
+from vae_book.readings import CHOICE_HEAD, choice_of, choice_words, longest
 from vae_core.linear_gaussian import exact_log_marginal, linear_gaussian
 from vae_core.marginal_likelihood import log_marginal
 from vae_core.marginal_likelihood.quadrature import PER_AXIS
 from vae_core.runs import metrics as evaluations
 from vae_core.runs.metrics import SPLITS
 
-LABELS = ["Data", "<i>N</i><sub>train</sub>", "<i>N</i><sub>z</sub>", "Algorithm", "Seed"]
+LABELS = ["Data", NTRAIN, NZ, "Algorithm", "Seed"]
 APPENDIX_D_READINGS = {
     "Gaussian": {},
     "kernel density": {"density": "kde"},
@@ -42,7 +42,7 @@ def end_of(run, split: str) -> tuple[float, float, float]:
     return end, theirs, run.at(end, f"{split}_log_marginal")
 
 
-def end_values(runs, n_points: int = evaluations.N_POINTS) -> list[dict]:
+def end_values(runs, n_points: int) -> list[dict]:
     """For each run and split: the paper's last value that our run covers, ours there, and more.
 
     "ours" is read off our own curve at the same sample count; "sd" is that of independent repeats
@@ -105,7 +105,7 @@ def reading_table(runs) -> Table:
             config = run.config
             reading = choice_words(choice_of(config))
             rows.append([*_labels(run), *reading, nats(distance), power(config.n_samples)])
-    header = [*LABELS, "step size", "accumulating minibatches", "prior's sd"]
+    header = [*LABELS, "step size", *CHOICE_HEAD[1:]]
     header += ["distance to the paper", "samples"]
     return Table(header, rows, "Readings of Figure 3, nearest to the paper first, in nats", 5)
 
@@ -216,7 +216,7 @@ def known_answer_table(latent_dims) -> Table:
     for latent_dim in latent_dims:
         errors = known_answer_errors(latent_dim).values()
         rows.append([str(latent_dim), *(_with_error(*error) for error in errors)])
-    header = ["<i>N</i><sub>z</sub>", *APPENDIX_D_READINGS]
+    header = [NZ, *APPENDIX_D_READINGS]
     return Table(header, rows, "Mean error of Appendix D on probabilistic PCA, in nats")
 
 
@@ -228,7 +228,7 @@ def _with_error(mean: float, stderr: float) -> str:
 
 def sandwich_table(runs) -> Table:
     """Appendix D and importance sampling inside or outside the BDMC sandwich, trained decoders."""
-    header = ["<i>N</i><sub>z</sub>", "hidden", "lower", "upper", "importance sampling"]
+    header = [NZ, "hidden", "lower", "upper", "importance sampling"]
     header += ["Appendix D", "error of Appendix D"]
     rows = []
     for run in runs:

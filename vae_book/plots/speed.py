@@ -1,24 +1,24 @@
 """Speed and growth, drawn from the committed results of `make bench`: ratios within one machine."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from vae_book.plots.style import COLORS, OTHER_COLORS, Panel, panel_size, svg_panel
 from vae_book.plots.tables import Table
+from vae_book.resources import ROOT
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 OURS, FLOOR, OTHERS = COLORS["aevb"], "#8c8c8c", OTHER_COLORS[1]
 BAR = 17  # CSS pixels
 PRECISIONS = "", ", bfloat16"  # as the names of the ways to train end
 WIDE = 20  # from shortest to longest, beyond which the axis is logarithmic
 
 
-def benchmarks(machine: str, folder: Path = RESULTS) -> dict[str, dict]:
-    """The results of one machine, a folder of ``folder``, by the name of the benchmark."""
-    paths = sorted((folder / machine).glob("*.json"))
+def benchmarks(machine: str) -> dict[str, dict]:
+    """The results of one machine, a folder of RESULTS, by the name of the benchmark."""
+    paths = sorted((RESULTS / machine).glob("*.json"))
     return {path.stem: json.loads(path.read_text()) for path in paths}
 
 

@@ -1,14 +1,14 @@
 """How unlike real images decoded draws are, by the place in latent space they are drawn from."""
 
-import json
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vae_book.explorer import encoded_test
 from vae_book.plots.images import Fitted, fitted_gaussian
+from vae_book.plots.style import NZ
 from vae_book.plots.tables import Table, nats, power
 from vae_core.data import load_dataset
 
@@ -52,16 +52,16 @@ class Where(NamedTuple):
     strangeness: dict[str, float]  #: by PLACES
 
 
-def load(path: Path) -> dict[str, Where]:
+def load(study: Iterable[Mapping[str, Any]]) -> dict[str, Where]:
     """`book/studies/where_codes_lie.json`, by run key."""
 
-    def where(row: dict) -> Where:
+    def where(row: Mapping[str, Any]) -> Where:
         root = torch.zeros(len(row["mean"]), len(row["mean"]))
         for i, line in enumerate(row["root"]):
             root[i, : len(line)] = torch.tensor(line)
         return Where(Fitted(torch.tensor(row["mean"]), root), row["strangeness"])
 
-    return {row["key"]: where(row) for row in json.loads(path.read_text())}
+    return {row["key"]: where(row) for row in study}
 
 
 def where_codes_lie(run, study: dict[str, Where]) -> Where:
@@ -85,6 +85,6 @@ def strangeness_table(runs, found: dict[str, Where]) -> Table:
         labels = [config.spec.title, str(config.latent_dim), power(run.curve["samples"][-1])]
         offset = f"{fitted.mean.norm().item():.2f}"
         rows.append([*labels, offset, *(nats(by_place[place]) for place in PLACES)])
-    header = ["Data", "<i>N</i><sub>z</sub>", "samples", "distance of the mean code"]
+    header = ["Data", NZ, "samples", "distance of the mean code"]
     header += PLACES.values()
     return Table(header, rows, "The strangeness of draws by their place", n_text_columns=3)

@@ -33,6 +33,7 @@ NAMES = {
     "mcem": "Monte Carlo EM",
     "autoencoder": "Autoencoder",
 }
+NZ, NTRAIN = "<i>N</i><sub>z</sub>", "<i>N</i><sub>train</sub>"  # as headings of tables have them
 OTHER_COLORS = "#B24A78", "#B8860B", "#5B4FC9", "#44AA99"
 PALE = "66"  # opacity of the paper's own curves, two hexadecimal digits behind the colour
 DASHES = {"train": "-", "test": (0, (4, 2))}
@@ -185,7 +186,7 @@ def panel_size(columns: int, aspect: float = 0.8) -> tuple[int, int]:
     return width, round(width * aspect)
 
 
-def svg_panel(title, draw, alt, *, size=(150, 145), salt="", numbers="", colors=None) -> Panel:
+def svg_panel(title, draw, alt, *, size, salt="", numbers="", colors=None) -> Panel:
     """A panel drawn by `draw(axes)` on matplotlib axes of `size` CSS pixels.
 
     Rasterised parts keep `colors` colours, if a number is given, and are so much smaller.

@@ -10,8 +10,15 @@ import numpy as np
 from vae_book.claims import contests
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
-from vae_book.plots.style import name_of, plain
-from vae_book.readings import choice_of, choice_words, is_but_for_choice, longest
+from vae_book.plots.style import NZ, name_of, plain
+from vae_book.readings import (
+    CHOICE_HEAD,
+    choice_of,
+    choice_words,
+    experiment_of,
+    is_but_for_choice,
+    longest,
+)
 from vae_core.data.registry import dataset_spec
 
 MOST_NATS = 1e6  # what is written out; runs that diverge go beyond
@@ -37,14 +44,14 @@ class Comparison:
         return self.ours - self.paper
 
 
-def compare(runs, at=(1e6, 1e7), split: str = "test") -> list[Comparison]:
-    """Our bound and the paper's at sample counts `at`, both interpolated in log samples."""
+def compare(runs, at: Sequence[float]) -> list[Comparison]:
+    """Our test bound and the paper's at sample counts `at`, both interpolated in log samples."""
     comparisons = []
     for key, group in group_runs(runs, _experiment).items():
-        curve = paper.fig2_of(group[0], split)
+        curve = paper.fig2_of(group[0])
         for samples in at:
             theirs = float(curve.at(samples)) if curve else float("nan")
-            values = np.array([run.at(samples, f"{split}_bound") for run in group])
+            values = np.array([run.at(samples) for run in group])
             values = values[np.isfinite(values)]
             ours = float(values.mean()) if len(values) else float("nan")
             spread = float(np.ptp(values)) / 2 if len(values) else 0.0
@@ -131,28 +138,28 @@ def counts_for(runs) -> list[float]:
     return [10.0**k for k in range(6, 9) if 10**k <= last][-2:] or [last / 10, last]
 
 
-def bound_table(runs, at=(1e6, 1e7), split: str = "test") -> Table:
+def bound_table(runs, at: Sequence[float]) -> Table:
     """The comparison of `compare` as a table: one row an experiment, three columns a count.
 
     "±" is half the range over the seeds that reach a count. The last column is the mean
     |ours - paper| over all of the printed curve that the longest runs cover, over their seeds.
     """
-    header = ["Data", "<i>N</i><sub>z</sub>", "Algorithm", "Seeds"]
+    header = ["Data", NZ, "Algorithm", "Seeds"]
     for samples in at:
         header += [f"paper, {power(samples)}", "ours", "difference"]
     rows = []
     for key, group in group_runs(runs, _experiment).items():
         seeds = sorted({run.config.seed for run in group})
-        row = [*_labels(*key), ", ".join(map(str, seeds))]
-        for item in compare(group, at, split):
+        row = [*labels(*key), ", ".join(map(str, seeds))]
+        for item in compare(group, at):
             ours = nats(item.ours) + (f" ± {item.spread:.1f}" if item.n_seeds > 1 else "")
             row += [nats(item.paper), ours, nats(item.difference, signed=True)]
         end = max(run.curve["samples"][-1] for run in group)
         longest = [run for run in group if run.curve["samples"][-1] == end]
-        apart = [paper.mean_abs_difference(run, split) for run in longest]
+        apart = [paper.mean_abs_difference(run) for run in longest]
         rows.append([*row, nats(float(np.mean(apart)))])
     header.append("mean distance")
-    return Table(header, rows, f"{split} bound beside the paper's, in nats", 4, "tight")
+    return Table(header, rows, "test bound beside the paper's, in nats", 4, "tight")
 
 
 def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Table | None:
@@ -165,8 +172,7 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
     the last row takes each size's nearest. None where no run is that long.
     """
     runs = [run for run in runs if run.curve["samples"][-1] >= until]
-    mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
-    mine = [run for run in mine if is_but_for_choice(run) and paper.fig2_of(run)]
+    mine = _of_figure2(runs, dataset, algorithm)
     mine.sort(key=lambda run: (-run.config.seed, run.config.n_samples))
     distances: dict[tuple, dict[int, float]] = {}
     for run in mine:  # a lower seed overwrites a higher one, and a longer run a shorter one
@@ -194,11 +200,17 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
     rows.append(["each its own", "", "", *map(nats, best), nats(float(np.mean(best)))])
     name = f"{name_of(algorithm)} on {dataset_spec(dataset).title}"
     title = f"{name}: distance by choice, in nats"
-    header = [f"{name}: step", "accumulating minibatches", "prior's sd"]
+    header = [f"{name}: {CHOICE_HEAD[0]}", *CHOICE_HEAD[1:]]
     drawn = {size: paper.fig2_curve(dataset, size, algorithm, "test") for size in sizes}
     stars = {size: " *" * _starts_outside(curve, until) for size, curve in drawn.items()}
-    header += [f"<i>N</i><sub>z</sub> = {size}{stars[size]}" for size in sizes]
+    header += [f"{NZ} = {size}{stars[size]}" for size in sizes]
     return Table([*header, "all sizes"], rows, title, n_text_columns=3)
+
+
+def _of_figure2(runs, dataset: str, algorithm: str) -> list:
+    """Runs of Figure 2's experiments with a data set and an algorithm, whatever their choice."""
+    mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
+    return [run for run in mine if is_but_for_choice(run) and paper.fig2_of(run)]
 
 
 def _starts_outside(curve: paper.PaperCurve, until: float) -> bool:
@@ -214,8 +226,7 @@ def seeds_table(
     One row a choice of step, warm-up and prior and a number of latent variables: the mean over all
     runs that go so far and, of more than one, their standard deviation. None without such choices.
     """
-    mine = [r for r in runs if (r.config.dataset, r.config.algorithm) == (dataset, algorithm)]
-    mine = [run for run in mine if is_but_for_choice(run) and paper.fig2_of(run)]
+    mine = _of_figure2(runs, dataset, algorithm)
     by_seed = longest(mine, lambda r: (choice_of(r.config), r.config.latent_dim, r.config.seed))
     groups: dict[tuple, list] = {}
     for (choice, size, _), run in by_seed.items():
@@ -228,7 +239,7 @@ def seeds_table(
     if not rows:
         return None
     name = f"{name_of(algorithm)} on {dataset_spec(dataset).title}"
-    header = [f"{name}: step", "accumulating minibatches", "prior's sd", "<i>N</i><sub>z</sub>"]
+    header = [f"{name}: {CHOICE_HEAD[0]}", *CHOICE_HEAD[1:], NZ]
     title = f"{name}: the test bound less the paper's, over seeds, in nats"
     return Table([*header, "seeds", *map(power, counts)], rows, title, n_text_columns=4)
 
@@ -248,7 +259,7 @@ def mean_and_sd(values: Sequence[float]) -> str:
 
 def contest_table(runs) -> Table:
     """AEVB against wake-sleep where both end: who leads, and how much sooner AEVB got there."""
-    header = ["Data", "<i>N</i><sub>z</sub>", "Seed", "samples", "AEVB, nats", "samples needed"]
+    header = ["Data", NZ, "Seed", "samples", "AEVB, nats", "samples needed"]
     rows = [
         [
             *[dataset_spec(c.dataset).title, str(c.latent_dim), str(c.seed), power(c.samples)],
@@ -261,10 +272,11 @@ def contest_table(runs) -> Table:
 
 def _experiment(run) -> tuple[str, int, str]:
     """What seeds of one experiment have in common."""
-    return run.config.dataset, run.config.latent_dim, run.config.algorithm
+    return experiment_of(run.config)[:3]
 
 
-def _labels(dataset: str, latent_dim: int, algorithm: str) -> list[str]:
+def labels(dataset: str, latent_dim: int, algorithm: str) -> list[str]:
+    """The cells of a table that tell an experiment: data set, latent size, algorithm."""
     return [dataset_spec(dataset).title, str(latent_dim), name_of(algorithm)]
 
 
@@ -282,19 +294,19 @@ def nats(value: float, signed: bool = False, digits: int = 1) -> str:
     return text.replace("-", "−")
 
 
-def in_words(lead: float, digits: int = 1) -> str:
+def in_words(lead: float) -> str:
     """A difference with its sign in words: "leads by 0.3", "trails by 0.3", "level"."""
     if not np.isfinite(lead):
         return "–"
-    size = nats(abs(lead), digits=digits)
+    size = nats(abs(lead))
     if float(size) == 0:
         return "level"
     return f"{'leads' if lead > 0 else 'trails'} by {size}"
 
 
-def span(values: Sequence[float], digits: int = 1) -> str:
+def span(values: Sequence[float]) -> str:
     """ "−141.1 to −102.5", or the one number that all round to."""
-    low, high = nats(min(values), digits=digits), nats(max(values), digits=digits)
+    low, high = nats(min(values)), nats(max(values))
     return low if low == high else f"{low} to {high}"
 
 

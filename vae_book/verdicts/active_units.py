@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vae_book.plots.style import NZ
 from vae_book.plots.tables import Table, nats, power
+from vae_book.studies import of_stored
 from vae_core.data import dataset_spec
 from vae_core.runs import Run
 
@@ -13,7 +15,6 @@ def active_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
 
     Its active units, what the least of them and all the others together tell of an image, in nats.
     """
-    stored = {run.key for run in runs}
     rows = [
         [
             dataset_spec(row["dataset"]).title,
@@ -23,9 +24,8 @@ def active_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
             *(nats(row[name]) for name in ("total", "least_active")),
             nats(row["rest"], digits=2) if row["active"] < row["latent_dim"] else "",
         ]
-        for row in study
-        if row["key"] in stored
+        for row, _ in of_stored(study, runs)
     ]
-    header = ["", "<i>N</i><sub>z</sub>", "samples", "active", "KL", "least active", "the others"]
+    header = ["", NZ, "samples", "active", "KL", "least active", "the others"]
     label = "Latent variables that AEVB uses, and the divergence from the prior, in nats"
     return Table(header, rows, label, n_text_columns=3, kind="tight")

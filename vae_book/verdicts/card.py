@@ -1,11 +1,11 @@
 """The card at the top of a figure's chapter: the paper, ours, the difference."""
 
-import re
 from collections.abc import Iterable
 
 import numpy as np
 
 from vae_book.plots import paper
+from vae_book.plots.style import NZ
 from vae_book.plots.tables import Table, compare, nats, power
 from vae_book.verdicts.verdict import OUTCOMES, Verdict
 from vae_core.data import dataset_spec
@@ -16,20 +16,19 @@ LABEL = "The paper, ours and the difference"
 
 
 def card(rows: Iterable[Verdict], quantity: str) -> Table | None:
-    """The verdicts on curves "within" some limit, one row each; None where no run can tell.
+    """The verdicts that have a limit, one row each; None where no run can tell.
 
     Args:
         quantity: what is compared, in nats.
     """
     body = []
     for row in rows:
-        limit = re.search(r"within .*", row.claim)
-        if row.passed and limit:
-            held = row.held.replace(" curves", "").replace(" more without a run", " not run")
-            held = f"{OUTCOMES[row.outcome][0]} {held} {limit[0]}"
+        if row.passed and row.limit:
+            absent = f" ({row.missing} not run)" if row.missing else ""
+            held = f"{sum(row.passed)} of {len(row.passed)}{absent}"
             values = map(_short, (row.paper, row.ours, row.difference))
-            what = row.claim.partition(":")[0].replace(" after 10⁸ samples", " at 10⁸")
-            body.append([what.replace(" ", "\u00a0"), *values, held])
+            name = row.short.replace(" ", "\u00a0")
+            body.append([name, *values, f"{OUTCOMES[row.outcome][0]} {held} {row.limit}"])
     header = [f"{quantity}, nats", *HEADER, "Curves as in the paper"]
     return Table(header, body, LABEL, n_text_columns=len(header), kind="vc-card") if body else None
 
@@ -48,7 +47,7 @@ def bound_card(runs: Iterable[Run]) -> Table | None:
         curve, end = paper.fig2_of(run), float(run.curve["samples"][-1])
         end = min(end, float(curve.samples[-1])) if curve else end
         (found,) = compare([run], at=[end])
-        title = f"{dataset_spec(found.dataset).title}, <i>N</i><sub>z</sub> = {found.latent_dim}"
+        title = f"{dataset_spec(found.dataset).title}, {NZ} = {found.latent_dim}"
         theirs = nats(found.paper) if curve else "not in its Figure 2"
         off = nats(found.difference, signed=True)
         body.append([title, theirs, nats(found.ours), off, power(end)])

@@ -8,12 +8,14 @@ import numpy as np
 from vae_book.claims import AXIS_END
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
-from vae_book.plots.style import name_of, plain
-from vae_book.plots.tables import Table, above_the_paper, mean_and_sd, nats, power
+from vae_book.plots.style import NZ, name_of, plain
+from vae_book.plots.tables import Table, above_the_paper, labels, mean_and_sd, nats, power
 from vae_book.readings import (
+    CHOICE_HEAD,
     choice_of,
     choice_words,
     config_of,
+    experiment_of,
     is_but_for_choice,
     is_of_reading,
     longest,
@@ -25,9 +27,7 @@ from vae_core.data import dataset_spec
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
 
-NZ = "<i>N</i><sub>z</sub>"
 PRODUCTS = {"highest": "float32", "medium": "bfloat16"}
-CHOICE = ["step", "accumulating minibatches", "prior's sd"]
 COUNTS = (1e6, 3e6, 1e7)  # samples
 
 
@@ -99,9 +99,9 @@ def twins_table(runs: Iterable[Run]) -> Table | None:
         values = [run.at(samples) for run in alike if np.isfinite(run.at(samples))]
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
         difference = nats(coarse.at(samples) - fine.at(samples), signed=True)
-        labels = [*_labels(*experiment), *choice_words(choice), str(seed)]
-        rows.append([*labels, power(samples), difference, nats(spread)])
-    header = ["Data", NZ, "Algorithm", *CHOICE, "seed", "samples"]
+        cells = [*labels(*experiment_of(coarse.config)[:3]), *choice_words(choice), str(seed)]
+        rows.append([*cells, power(samples), difference, nats(spread)])
+    header = ["Data", NZ, "Algorithm", *CHOICE_HEAD, "seed", "samples"]
     header += ["bfloat16 less float32", "sd over seeds"]
     title = "The test bound with products in bfloat16 and in float32, in nats"
     return Table(header, rows, title, 8, "tight") if rows else None
@@ -125,7 +125,7 @@ def rule_table(study: Mapping[str, Any], runs: Iterable[Run], at: float = 1e6) -
             picks[1] += f"\N{NO-BREAK SPACE}after\N{NO-BREAK SPACE}{reading.adagrad_warmup}"
         bounds = [_stored_bound(config, runs, at) for config in (rule, reading)]
         bounds.append(_printed(*experiment, at))
-        rows.append([*_labels(*experiment), *early, *picks, *map(nats, bounds)])
+        rows.append([*labels(*experiment_of(reading)[:3]), *early, *picks, *map(nats, bounds)])
     header = ["Data", NZ, "Algorithm", *(f"step {step}" for step in row["train_bound"])]
     header += ["the rule", "this book", f"bound at {power(at)}: the rule", "this book", "the paper"]
     title = f"Training bound after {study['n_samples']:,} samples, in nats"
@@ -179,8 +179,8 @@ def trial_tables(runs: Iterable[Run], counts: Sequence[float] = COUNTS) -> list[
             _trial_row(group, counts) for group in group_runs(by_seed.values(), _choice).values()
         ]
         name = _title(*experiment)
-        header = [f"{name}: {CHOICE[0]}", *CHOICE[1:], "products", "seeds", *map(power, counts)]
-        header += ["ends at", "there"]
+        header = [f"{name}: {CHOICE_HEAD[0]}", *CHOICE_HEAD[1:], "products", "seeds"]
+        header += [*map(power, counts), "ends at", "there"]
         title = f"{plain(name)}: the test bound less the paper's by choice, in nats"
         tables.append(Table(header, rows, title, 4, "tight"))
     return tables
@@ -190,10 +190,10 @@ def _trial_row(group: Sequence[Run], counts: Sequence[float]) -> list[str]:
     """Runs of one choice, one a seed, as a row of `trial_tables`."""
     config = group[0].config
     step, *rest = choice_words(choice_of(config))
-    labels = [step + " †" * is_of_reading(config), *rest, PRODUCTS[config.matmul_precision]]
+    cells = [step + " †" * is_of_reading(config), *rest, PRODUCTS[config.matmul_precision]]
     end = min(AXIS_END, max(float(run.curve["samples"][-1]) for run in group))
     off = [mean_and_sd([above_the_paper(run, n) for run in group]) for n in (*counts, end)]
-    return [*labels, str(len(group)), *off[:-1], power(end), off[-1]]
+    return [*cells, str(len(group)), *off[:-1], power(end), off[-1]]
 
 
 def _choice(run: Run) -> tuple:
@@ -206,10 +206,6 @@ def _experiment(run: Run) -> tuple[str, str, int]:
 
 def _step_and_products(run: Run) -> tuple[float, int, str]:
     return run.config.step_size, run.config.adagrad_warmup, run.config.matmul_precision
-
-
-def _labels(dataset: str, algorithm: str, latent_dim: int) -> list[str]:
-    return [dataset_spec(dataset).title, str(latent_dim), name_of(algorithm)]
 
 
 def _title(dataset: str, algorithm: str, latent_dim: int) -> str:

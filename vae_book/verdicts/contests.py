@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from vae_book.claims import Contest, common_count, contest, crossing
 from vae_book.plots import paper
 from vae_book.plots.tables import nats
-from vae_book.readings import FREE_FIELDS, READINGS, is_of_reading, longest
+from vae_book.readings import FREE_FIELDS, READINGS, experiment_of, is_of_reading, longest
 from vae_book.verdicts.figure2 import FIG2, fitted_settings, minibatch_words
 from vae_book.verdicts.verdict import Verdict, interval, lead_words, miss
 from vae_core.data import DATASETS
@@ -125,8 +125,7 @@ def best_step_pairs(runs: Iterable[Run]) -> list[Pair]:
 
 def _experiment_and_step(run: Run) -> tuple:
     config = run.config
-    name = config.dataset, config.latent_dim, config.algorithm
-    return *name, config.step_size, config.adagrad_warmup
+    return *experiment_of(config)[:3], config.step_size, config.adagrad_warmup
 
 
 def furthest_contests(pairs: Iterable[Pair]) -> list[Contest]:
@@ -196,7 +195,7 @@ def _seeds_row(dataset: str, pairs: Sequence[Pair], fitted: str) -> Verdict:
         "Figure 2", claim, FIG2, tuple(passed), "experiments", tuple(counts), "one run each",
         f"ahead in {sum(lead > 0 for lead in leads)} of {len(leads)} pairs; least sure: {worst[1]}"
         if passed else "", "", fitted,
-        len(paper.FIG2_LATENT_DIMS[dataset]) - len(passed) if passed else 0,
+        len(paper.FIG2_LATENT_DIMS[dataset]) - len(passed) if passed else 0, id="fig2/chance",
     )  # fmt: skip
 
 

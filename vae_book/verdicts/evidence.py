@@ -6,7 +6,7 @@ import numpy as np
 
 from vae_book.claims import PLATEAU_FROM, PLATEAU_NATS, bounds_at, crossing
 from vae_book.plots.curves import group_runs
-from vae_book.plots.style import name_of
+from vae_book.plots.style import NTRAIN, NZ, name_of
 from vae_book.plots.tables import Note, Table, compare, nats, power
 from vae_book.verdicts.figure2 import judged_at
 from vae_book.verdicts.verdict import OUTCOMES, Verdict
@@ -14,9 +14,6 @@ from vae_book.words import counted
 from vae_core.data import DataNotFound, dataset_spec
 from vae_core.runs import MissingRunError, Run
 from vae_core.runs import metrics as evaluations
-
-NZ = "<i>N</i><sub>z</sub>"
-NTRAIN = "<i>N</i><sub>train</sub>"
 
 
 def claim_table(rows: Iterable[Verdict]) -> Table | None:

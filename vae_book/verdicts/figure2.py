@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,10 +29,7 @@ def figure2_runs(runs: Iterable[Run]) -> list[Run]:
         two = config.algorithm in ("aevb", "wake_sleep")
         return two and config.latent_dim in printed and is_of_reading(config)
 
-    def key(run: Run) -> tuple:
-        return run.config.dataset, run.config.latent_dim, run.config.algorithm, run.config.seed
-
-    return list(longest(filter(fits, runs), key).values())
+    return list(longest(filter(fits, runs), lambda run: experiment_of(run.config)).values())
 
 
 def judged_at(runs: Sequence[Run]) -> float:
@@ -74,13 +72,16 @@ def judge_curves(runs: Sequence[Run]) -> list[Verdict]:
     for dataset, limit in CLOSE.items():
         mine = [run for run in runs if run.config.dataset == dataset]
         common = judged_at(mine) if mine else math.nan
-        words = f"each within {limit} nats" if limit > 1 else f"each within {100 * limit:.0f}%"
+        within = f"within {limit} nats" if limit > 1 else f"within {100 * limit:.0f}%"
         title, n_sizes = DATASETS[dataset].title, len(paper.FIG2_LATENT_DIMS[dataset])
-        for samples, after in ((common, ""), (AXIS_END, " after 10⁸ samples")):
+        places = ("curves", common, ""), ("ends", AXIS_END, " after 10⁸ samples")
+        for which, samples, after in places:
             for algorithm, name in (("aevb", "AEVB"), ("wake_sleep", "wake-sleep")):
                 group = [run for run in mine if run.config.algorithm == algorithm]
-                claim = f"{title}, {name}{after}: the test bound, {words}"
-                rows.append(_curves_row(claim, group, samples, limit, n_sizes))
+                claim = f"{title}, {name}{after}: the test bound, each {within}"
+                short = f"{title}, {name}" + " at 10⁸" * bool(after)
+                row = _curves_row(claim, group, samples, limit, n_sizes)
+                rows.append(replace(row, id=f"fig2/{which}", short=short, limit=within))
     return rows
 
 

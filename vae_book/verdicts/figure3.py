@@ -70,15 +70,17 @@ def _same_order(theirs: float, ours: float) -> bool:
 
 
 def _ends_row(n_train: int, ends: list[tuple[float, float, float]]) -> Verdict:
-    claim = f"{n_train:,} points: the end of each curve within {CLOSE} nats"
+    short, within = f"{n_train:,} points", f"within {CLOSE} nats"
+    claim = f"{short}: the end of each curve {within}"
+    known = dict(id="fig3/ends", short=short, limit=within)
     if not ends:
-        return Verdict("Figure 3", claim, FIG3)
+        return Verdict("Figure 3", claim, FIG3, **known)
     samples, theirs, ours = zip(*ends, strict=True)
     differences = [b - a for a, b in zip(theirs, ours, strict=True)]
     return Verdict(
         "Figure 3", claim, FIG3, tuple(abs(d) <= CLOSE for d in differences), "curves", samples,
         f"{span(theirs)} nats", f"{span(ours)} nats", sizes(differences), "step, warm-up",
-        6 - len(ends),
+        6 - len(ends), **known,
     )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def _order(fig2: Sequence[Run], fig3: Mapping) -> Finding | None:
         return None
     wins, most = sum(item.lead > 0 for item in found), max(item.share for item in found)
     aevb, mcem = (end_of(run, "test")[2] for run in ends.values())
-    rows = [row for row in judge_contests(fig2, []) if "more than chance" in row.claim]
+    rows = [row for row in judge_contests(fig2, []) if row.id == "fig2/chance"]
     sure = [ok for row in rows for ok in row.passed or ()]
     chance = (
         "After three million samples each experiment has three seeds; in "
@@ -100,7 +100,9 @@ def _past_the_print() -> Finding:
     return Finding(f"−{max(falls):.0f} nats", title, text, "reproducibility/paper_curves")
 
 
-def _plateau(study: Mapping) -> Finding:
+def _plateau(study: Mapping) -> Finding | None:
+    if not study:
+        return None
     before, after = (
         sum(curve["test_bound"][-1] for curve in study["curves"][name]) / len(study["curves"][name])
         for name in ("reading", "reading_centred")
@@ -155,9 +157,9 @@ def _held_out(runs: Sequence[Run], study: Sequence[Mapping]) -> Finding | None:
 
 def _misses(runs: Sequence[Run], fig2: Sequence[Run]) -> Finding | None:
     rows = [row for row in judge_curves(fig2) if row.passed]
-    far = [row for row in rows if "10⁸" in row.claim]
-    rows = [row for row in rows if "10⁸" not in row.claim]
-    ends = [row for row in judge_ends(runs) if row.passed and "the end of each" in row.claim]
+    far = [row for row in rows if row.id == "fig2/ends"]
+    rows = [row for row in rows if row.id == "fig2/curves"]
+    ends = [row for row in judge_ends(runs) if row.passed and row.id == "fig3/ends"]
     if not rows or not ends:
         return None
     groups = rows, far, ends

@@ -7,8 +7,9 @@ import numpy as np
 
 from vae_book.plots.marginal import end_of
 from vae_book.plots.paper import fig2_of
-from vae_book.plots.style import name_of
+from vae_book.plots.style import NZ, name_of
 from vae_book.plots.tables import Table, nats, power
+from vae_book.studies import of_stored
 from vae_book.verdicts.figure2 import figure2_runs
 from vae_core.runs import Run
 
@@ -69,7 +70,7 @@ def gaps_table(rows: Sequence[Gap]) -> Table:
     ]
     if rows:
         cells.append(["mean distance", "", "", "", *map(nats, misses(rows))])
-    header = ["", "<i>N</i><sub>z</sub>", "after", "paper", "ours: test", "ours: valid."]
+    header = ["", NZ, "after", "paper", "ours: test", "ours: valid."]
     label = "The training bound less the bound on images held out, on MNIST, in nats"
     return Table(header, cells, label, n_text_columns=3, kind="tight")
 
@@ -81,9 +82,8 @@ def shares_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
     KL(q(z|x) || p(z|x)) on training and on test images, mean and standard error, how much more it
     is on the latter, and the training bound less the test bound where the run ends, in nats.
     """
-    stored, rows = {run.key: run for run in runs}, []
-    for row in (row for row in study if row["key"] in stored):
-        run = stored[row["key"]]
+    rows = []
+    for row, run in of_stored(study, runs):
         config, end = run.config, float(run.curve["samples"][-1])
         train, test = row["train"], row["test"]
         cells = [name_of(config.algorithm), str(config.hidden[0]), power(end)]
@@ -103,9 +103,9 @@ def ends_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Table
     `study` is `book/studies/held_out_figure3.json`. A row for each of its models among `runs`:
     Appendix D's log p(x) in nats, and how far it is from the paper's with either.
     """
-    stored, rows, off = {run.key: run for run in runs}, [], []
-    for row in (row for row in study if row["key"] in stored):
-        theirs = end_of(stored[row["key"]], "test")[1]
+    rows, off = [], []
+    for row, run in of_stored(study, runs):
+        theirs = end_of(run, "test")[1]
         ours = [float(np.mean(row[split])) for split in ("test", "validation")]
         off.append([value - theirs for value in ours])
         cells = [f"{row['n_train']:,}", name_of(row["algorithm"]), *map(nats, (theirs, *ours))]
@@ -123,14 +123,13 @@ def sizes_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tabl
 
     `study` is `book/studies/encoders_share.json`; columns as of :func:`shares_table`.
     """
-    stored, rows = {run.key: run for run in runs}, []
-    for row in (row for row in study if row["key"] in stored):
-        run = stored[row["key"]]
+    rows = []
+    for row, run in of_stored(study, runs):
         cells = [str(row["latent_dim"])]
         cells += [f"{nats(row[s]['mean'])} ± {nats(row[s]['stderr'])}" for s in ("train", "test")]
         gap = run.curve["train_bound"][-1] - run.curve["test_bound"][-1]
         more = row["test"]["mean"] - row["train"]["mean"]
         rows.append([*cells, *(nats(value, signed=True) for value in (more, gap))])
-    header = ["<i>N</i><sub>z</sub>", "KL, training", "KL, test", "more", "bounds apart"]
+    header = [NZ, "KL, training", "KL, test", "more", "bounds apart"]
     label = "The same for AEVB with more latent variables, by importance sampling, in nats"
     return Table(header, rows, label, n_text_columns=1, kind="tight")

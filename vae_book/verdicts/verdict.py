@@ -36,6 +36,9 @@ class Verdict:
         ours: the value here.
         difference: how far apart they are.
         fitted: what was chosen by looking at the paper's own curves.
+        id: by which code asks for it ("fig2/curves", "fig2/ends", "fig2/chance", "fig3/ends").
+        short: its name on a chapter's card.
+        limit: how near is near ("within 1.5 nats"); a claim without one has no row on a card.
     """
 
     subject: str
@@ -49,6 +52,9 @@ class Verdict:
     difference: str = ""
     fitted: str = ""
     missing: int = 0
+    id: str = ""
+    short: str = ""
+    limit: str = ""
 
     @property
     def outcome(self) -> str:
@@ -90,7 +96,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return float(values.mean()), float(t * values.std(ddof=1) / math.sqrt(len(values)))
 
 
-def miss(differences: Sequence[float], unit: str = "nats") -> str:
+def miss(differences: Sequence[float]) -> str:
     """ "1.8 nats off, 0.3 below on average": mean |ours - paper| and the bias in words.
 
     Of one alone: "0.3 nats below".
@@ -98,8 +104,8 @@ def miss(differences: Sequence[float], unit: str = "nats") -> str:
     size, bias = float(np.mean(np.abs(differences))), float(np.mean(differences))
     side = "above" if bias > 0 else "below"
     if len(differences) == 1:
-        return f"{nats(size)} {unit} {side}"
-    return f"{nats(size)} {unit} off, {nats(abs(bias))} {side} on average"
+        return f"{nats(size)} nats {side}"
+    return f"{nats(size)} nats off, {nats(abs(bias))} {side} on average"
 
 
 def sizes(differences: Sequence[float]) -> str:

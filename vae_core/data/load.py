@@ -18,7 +18,6 @@ import numpy as np
 from vae_core._arguments import check_count, check_kind
 from vae_core.data.files import (
     DataCorrupt,
-    DataNotFound,
     RemoteFile,
     data_folder,
     find,
@@ -30,20 +29,6 @@ from vae_core.images import Images
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = [
-    "DATASETS",
-    "DataCorrupt",
-    "DataNotFound",
-    "Dataset",
-    "DatasetSpec",
-    "FileStatus",
-    "data_folder",
-    "dataset_spec",
-    "fetch",
-    "load_dataset",
-    "status",
-]
 
 
 @dataclass(frozen=True, eq=False)
