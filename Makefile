@@ -2,6 +2,7 @@
 # make test               lint, tests, every notebook (nbval and papermill), a strict build, the built site
 # make verify             committed runs against the code: their first rows, and their weights
 # make executions         notebooks with unusual parameters: some 110, minutes on two cores
+# make nightly            the tests marked nightly: most of these, sweeps killed, a thousand repeats
 # make refresh            executes the notebooks in place with their defaults, as they are committed;
 #                         NOTEBOOKS="fig2_lower_bound index" takes these only
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
@@ -38,8 +39,8 @@ export OMP_NUM_THREADS ?= 1
 # compiled when it is first imported, if Python may write it down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book pdf test lint unit notebooks verify smoke executions site refresh bench mutants coverage \
-  lowest serve lock clean
+.PHONY: book pdf test lint unit notebooks verify smoke executions nightly site refresh bench mutants \
+  coverage lowest serve lock clean
 .DELETE_ON_ERROR:
 
 book: $(STAMP)
@@ -75,6 +76,9 @@ smoke: $(STAMP)
 
 executions: $(STAMP)
 	$(BIN)/python -m pytest -n 2 tests/test_executions.py
+
+nightly: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m nightly $(call marked,nightly)
 
 site: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m site $(call marked,site)
