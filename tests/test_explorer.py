@@ -39,8 +39,8 @@ def page(name, *, with_encoder=True):
     return PAGE.format(name=name, scripts=scripts)
 
 
-def stored_digits_run(folder, likelihood="bernoulli", latent_dim=2):
-    config = RunConfig(dataset="digits", latent_dim=latent_dim, n_samples=100, init_sd=0.3)
+def stored_run(folder, dataset="digits", latent_dim=2):
+    config = RunConfig(dataset=dataset, latent_dim=latent_dim, n_samples=100, init_sd=0.3)
     model = build_model(config, torch.Generator().manual_seed(3))
     path = folder / config.key
     store_run(path, config, [dict.fromkeys(COLUMNS, 100)], model, {})
@@ -49,7 +49,7 @@ def stored_digits_run(folder, likelihood="bernoulli", latent_dim=2):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return stored_digits_run(tmp_path_factory.mktemp("runs"))
+    return stored_run(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,31 @@ def test_a_small_test_set_has_all_its_rows_as_examples(labels, rows):
 
 def test_only_a_model_with_two_latents_is_exported(tmp_path):
     with pytest.raises(ValueError, match="latent_dim=3: the explorer needs 2"):
-        explorer.export(stored_digits_run(tmp_path, latent_dim=3), tmp_path / "x.js")
+        explorer.export(stored_run(tmp_path, latent_dim=3), tmp_path / "x.js")
+
+
+def own_run(folder, **labels):
+    """A stored run on a file of 4 x 3 images of one's own, with pixels that are floats."""
+    images = np.random.default_rng(0).random((30, 4, 3), dtype=np.float32)
+    np.savez(folder / "own.npz", train=images[:20], test=images[20:], **labels)
+    return stored_run(folder, str(folder / "own.npz")), torch.from_numpy(images[20:]).flatten(1)
+
+
+def test_pixels_that_are_floats_are_exported_to_half_a_level(tmp_path):
+    run, images = own_run(tmp_path)
+    content = explorer.read(explorer.export(run, tmp_path / "x.js"))
+    assert content["levels"] == 255 and content["exampleRows"] == list(range(10))
+    assert (content["examples"] / 255 - images).abs().max() <= 0.5001 / 255
+
+
+@pytest.mark.parametrize("label", [-1, 256])
+def test_labels_that_are_no_bytes_are_refused(tmp_path, label):
+    labels = np.arange(10)
+    labels[3] = label
+    run, _ = own_run(tmp_path, test_labels=labels)
+    with pytest.raises(ValueError, match=f"test_labels are from .*{label}.*: .* needs 0 to 255"):
+        explorer.export(run, tmp_path / "x.js")
+    assert not (tmp_path / "x.js").exists()
 
 
 def test_without_the_data_set_the_figures_use_the_export(run, site, monkeypatch):
