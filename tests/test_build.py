@@ -13,7 +13,7 @@ from vae_book.build import check_site, draw_headline, execute, thin_icons, thin_
 from vae_book.plots import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book/_ext"))
-import book_pages  # noqa: E402
+import book_pages
 
 
 def notebook(path, *tags):
