@@ -7,12 +7,13 @@ import base64
 import itertools
 import math
 import shutil
-from importlib.resources import files
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from pages import assert_accessible, opened
 
 import vae_core as vc
 from vae_book import explorer
@@ -313,24 +314,14 @@ def test_a_dot_stays_a_dot(pad):
 @pytest.fixture
 def open_page(browser, site):
     """Opens a page from disk, on a phone; an error in it, or a request, fails the test."""
-    tabs, errors = [], []
+    options = {"height": 700, "allowed": ("file:", "blob:"), "has_touch": True}
+    with ExitStack() as pages:
 
-    def opened(name, before="", **options):
-        tab = browser.new_page(viewport={"width": 375, "height": 700}, has_touch=True, **options)
-        tabs.append(tab)
-        tab.set_default_timeout(120_000)  # a busy machine is not an error of the page
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        local = ("file:", "blob:")
-        tab.on("request", lambda r: r.url.startswith(local) or errors.append(r.url))
-        tab.add_init_script(before)
-        tab.goto((site / f"{name}.html").as_uri())
-        tab.wait_for_selector("[data-first-frame]")
-        return tab
+        def open_one(name, **more):
+            page = opened(browser, site / f"{name}.html", "[data-first-frame]", **options, **more)
+            return pages.enter_context(page)
 
-    yield opened
-    for tab in tabs:
-        tab.close()
-    assert errors == []
+        yield open_one
 
 
 @pytest.fixture
@@ -545,6 +536,4 @@ def test_it_fits_a_telephone_and_is_accessible(open_page, scheme):
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.className") == "le-plane"
     assert tab.evaluate("getComputedStyle(document.activeElement).outlineWidth") == "3px"
-    tab.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found = tab.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    assert [f["id"] for f in found if f["impact"] in ("serious", "critical")] == []
+    assert_accessible(tab)
