@@ -1,7 +1,24 @@
-"""Pages with one instrument, as the tests of the instruments open and judge them."""
+"""Pages as the tests see them: the prose of the book's, and those with one instrument, opened."""
 
+import json
 from contextlib import contextmanager
 from importlib.resources import files
+from pathlib import Path
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+
+
+def markdown(path):
+    """The Markdown of a page: the file, or the cells of a notebook that hold it."""
+    if path.suffix == ".md":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def prose(page):
+    """The Markdown of a page of the book, each run of white space as one space."""
+    return " ".join(markdown(BOOK / page).split())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import click
 import numpy as np
 import pytest
 import yaml
+from pages import markdown
 
 from vae_book import published
 from vae_book.cli import cli
@@ -28,20 +29,13 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z]+):", MAKEFILE, flags=re.M)
 
 
-def prose(page):
-    if page.suffix == ".md":
-        return page.read_text()
-    cells = json.loads(page.read_text())["cells"]
-    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-
-
 def blocks(language):
     """(page, text) of the fenced blocks of a language, of the README and the whole book."""
     pattern = rf"^```{language}\n(.*?)^```"
     return [
         (page.relative_to(ROOT).as_posix(), text)
         for page in TEXTS
-        for text in re.findall(pattern, prose(page), flags=re.S | re.M)
+        for text in re.findall(pattern, markdown(page), flags=re.S | re.M)
     ]
 
 
@@ -118,11 +112,11 @@ def test_the_readme_begins_with_the_two_commands():
 
 
 def test_no_page_names_a_repository_but_the_published_one():
-    named = re.findall(r"https://github.com/[\w.-]+/[\w.-]+", "".join(map(prose, TEXTS)))
+    named = re.findall(r"https://github.com/[\w.-]+/[\w.-]+", "".join(map(markdown, TEXTS)))
     assert set(named) <= {published.REPOSITORY}
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)\)", prose(README)))
+@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)\)", markdown(README)))
 def test_linked_file_exists(target):
     assert (ROOT / target).exists()
 
@@ -130,7 +124,7 @@ def test_linked_file_exists(target):
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.stem)
 def test_named_files_exist(page):
     """But for those that the page adds."""
-    names = re.findall(r"`((?:book|tests|vae_core|vae_book|benchmarks)/[\w/.]*)`", prose(page))
+    names = re.findall(r"`((?:book|tests|vae_core|vae_book|benchmarks)/[\w/.]*)`", markdown(page))
     assert [n for n in names if not (ROOT / n).exists()] in ([], ["vae_core/algorithms/iwae.py"])
 
 
@@ -143,7 +137,7 @@ def test_python_example_runs(page, code, own_store):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_has_a_title_and_a_description(page):
-    text = prose(page)
+    text = markdown(page)
     assert re.search(r"^# \S", text, flags=re.M)
     if page.suffix == ".md":
         front = yaml.safe_load(text.split("---")[1])
