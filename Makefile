@@ -2,6 +2,7 @@
 # make test               lint, tests, every notebook (nbval and papermill), a strict build, the built site
 # make verify             committed runs against the code: their first rows, and their weights
 # make executions         notebooks with unusual parameters: some 110, minutes on two cores
+# make nightly            the tests marked nightly: most of these, sweeps killed, a thousand repeats
 # make refresh            executes the notebooks in place with their defaults, as they are committed;
 #                         NOTEBOOKS="fig2_lower_bound index" takes these only
 # make pdf                the whole book printed to _build/book.pdf (needs Chromium)
@@ -38,8 +39,8 @@ export OMP_NUM_THREADS ?= 1
 # compiled when it is first imported, if Python may write it down.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book pdf test lint unit notebooks verify smoke executions site refresh bench mutants coverage \
-  lowest serve lock clean
+.PHONY: book pdf test lint unit notebooks verify smoke executions nightly site refresh bench mutants \
+  coverage lowest serve lock clean
 .DELETE_ON_ERROR:
 
 book: $(STAMP)
@@ -76,6 +77,9 @@ smoke: $(STAMP)
 executions: $(STAMP)
 	$(BIN)/python -m pytest -n 2 tests/test_executions.py
 
+nightly: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m nightly $(call marked,nightly)
+
 site: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m site $(call marked,site)
 
@@ -99,7 +103,8 @@ lowest: $(STAMP)
 	  || echo "No PyTorch from $(TORCH_INDEX); trying the registry"
 	$(LOWEST) -m pip install $(PIP_ARGS) -c _build/lowest/constraints -e '.[book,test]'
 	PATH="$(CURDIR)/_build/lowest/bin:$$PATH" $(LOWEST) -m pytest -n 2 --dist loadfile -m $(UNIT) \
-	  --deselect tests/test_environment.py::test_lock_is_what_is_installed
+	  --deselect tests/test_environment.py::test_lock_is_what_is_installed \
+	  --deselect tests/test_build.py::test_the_front_figure_is_that_of_the_stored_runs
 
 # Spawned workers are measured, too; what is measured runs at half the pace.
 coverage: $(STAMP)

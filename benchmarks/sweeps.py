@@ -9,20 +9,20 @@ from _timing import report, spread, timed
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the workers, too
 
-import resource  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-from concurrent.futures import ThreadPoolExecutor  # noqa: E402
-from contextlib import nullcontext  # noqa: E402
-from functools import partial  # noqa: E402
+import resource
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from distributed import LocalCluster  # noqa: E402
+import numpy as np
+import torch
+from distributed import LocalCluster
 
-from vae_core import RunConfig  # noqa: E402
-from vae_core.runs.cluster import dask_executor  # noqa: E402
-from vae_core.runs.sweep import sweep  # noqa: E402
+from vae_core import RunConfig
+from vae_core.runs.cluster import dask_executor
+from vae_core.runs.sweep import sweep
 
 RUNS, WORKERS = 8, 2
 SHORT, SHORT_ROUNDS = 50_000, 3  # samples of a run

@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
-from mutations import ROOT, SURVIVORS, TESTS, Mutant, mutants
+from mutations import PER_MODULE, ROOT, SURVIVORS, TESTS, Mutant, mutants
 
 RESULTS = Path(__file__).with_suffix(".txt")
 LINES = ROOT / "_build" / "mutants"  # of each file of tests, which of them execute which line
@@ -173,7 +173,7 @@ def write(killed: dict[Mutant, bool]) -> None:
 
 @click.command()
 @click.argument("modules", nargs=-1, type=click.Choice(list(TESTS)), metavar="[MODULE]...")
-@click.option("--per-module", default=8, show_default=True, help="Mutants of each module.")
+@click.option("--per-module", default=PER_MODULE, show_default=True, help="Mutants of each module.")
 @click.option("--jobs", default=2, show_default=True, help="Processes side by side.")
 @click.option("--passed", is_flag=True, help="Use the notes of an earlier run of the tests.")
 @click.option("--list", "list_only", is_flag=True, help="List the mutants; try none.")

@@ -1,10 +1,10 @@
 """How many latent variables a model uses, and what Figure 2's page says of it."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
+from pages import prose
 from studies import STUDIES, study
 from torch.distributions import Independent, Normal, kl_divergence
 
@@ -14,15 +14,8 @@ from vae_book.verdicts.active_units import active_table
 from vae_book.verdicts.contests import common_count, equal_pairs
 from vae_book.verdicts.figure2 import figure2_runs
 
-PAGE = Path(__file__).resolve().parents[1] / "book/figures/fig2_lower_bound.ipynb"
 STUDY = json.loads((STUDIES / "active_units.json").read_text())
 RUNS = {run.key: run for run in vc.all_runs()}
-
-
-def prose():
-    cells = json.loads(PAGE.read_text())["cells"]
-    text = ["".join(c["source"]) for c in cells if c["cell_type"] == "markdown"]
-    return " ".join(" ".join(text).split())
 
 
 def test_the_divergences_are_those_of_the_encoders_gaussians():
@@ -56,7 +49,8 @@ def test_the_table_has_the_models_that_are_stored_here():
 
 
 def test_the_page_says_what_the_study_and_the_pairs_say():
-    text, used = prose(), {(r["dataset"], r["latent_dim"]): r for r in STUDY}
+    text = prose("figures/fig2_lower_bound.ipynb")
+    used = {(r["dataset"], r["latent_dim"]): r for r in STUDY}
     large = used["mnist", 200]
     assert f"AEVB uses {large['active']} on MNIST, where with 20 it uses them all" in text
     assert used["mnist", 20]["active"] == 20

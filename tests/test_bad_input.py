@@ -177,6 +177,7 @@ COMMANDS = {
     "verify": "there are no runs in",
     "verify --jobs 0": "0 is not in the range x>=1",
     "explorer none": "no stored run has the key 'none'",
+    "explorer none -o n.ipynb": "'n.ipynb' is a file",
     "data fetch minst": "minst",
     "data fetc": "No such command 'fetc'",
     "sweep none.yaml": "'none.yaml' does not exist",

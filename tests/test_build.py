@@ -5,14 +5,15 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 
-from vae_book.build import check_site, execute, thin_icons
+from vae_book.build import check_site, draw_headline, execute, thin_icons, thin_paper_curves
 from vae_book.plots import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book/_ext"))
-import book_pages  # noqa: E402
+import book_pages
 
 
 def notebook(path, *tags):
@@ -43,6 +44,38 @@ def test_the_longest_notebook_begins_first_and_before_any_record_those_that_trai
     records = execute.run_batch(notebooks, values, "", tmp_path, 1, False)
     assert begun == ["b", "c", "a"]
     assert [record["notebook"] for record in records] == ["a", "b", "c"]
+
+
+def test_the_front_figure_is_that_of_the_stored_runs(tmp_path):
+    draw_headline.draw(tmp_path / "headline.svg")
+    drawn, committed = (p.read_text() for p in (tmp_path / "headline.svg", draw_headline.HEADLINE))
+    is_as_committed = drawn == committed  # a line of 75 kB, whose differences nobody reads
+    assert is_as_committed, "draw it again: python -m vae_book.build.draw_headline"
+
+
+def test_a_thinned_curve_is_read_at_powers_of_ten_as_the_complete_one_is():
+    x = np.append(1e-4, np.geomspace(0.02, 300, 999))
+    y = np.sin(7 * np.log(x)) + 1e-3 * x
+    y[777] = 5  # the highest
+    in_axes = np.where((x > 0.05) & (x < 120), 1, 0)
+    edges = [int(i) for i in np.flatnonzero(np.diff(in_axes))]
+    kept = thin_paper_curves.thin(x, y, in_axes)
+    assert kept == sorted(set(kept)) and 55 <= len(kept) <= 60 + 4 + 2 * 3 + 2 * 2
+    assert {0, 777, 999, *edges, *(i + 1 for i in edges)} <= set(kept)
+    at = [1, 10, 100]
+    np.testing.assert_array_equal(np.interp(at, x[kept], y[kept]), np.interp(at, x, y))
+    gaps = np.diff(np.log(x[kept][1:]))  # the vertex at 1e-4 is none of those that are spread
+    assert gaps.max() < 1.5 * np.log(300 / 0.02) / 59
+
+
+def test_rows_of_a_thinned_file_are_copied_as_they_stand():
+    rows = [
+        [curve, f"{10 ** (i / 200):.4f}", f"-{i}.50", "1"] for curve in "ab" for i in range(500)
+    ]
+    kept = thin_paper_curves.thin_rows(rows, 1)
+    assert kept == [row for row in rows if row in kept]
+    assert [row for row in kept if row[0] == "a"][-1] == rows[499]
+    assert 100 < len(kept) < 160
 
 
 ICONS = (

@@ -159,6 +159,14 @@ def test_retrain_makes_the_weights_of_a_stored_curve(tmp_path):
     assert os.path.exists(f"{path}/model.safetensors")
 
 
+def test_two_runs_on_one_data_set_are_not_exported_to_one_file(tmp_path):
+    paths = [call("run", *TINY, "--seed", i, "--quiet").splitlines()[-1] for i in range(2)]
+    keys = [path.split("/")[-1] for path in paths]
+    said = call("explorer", *keys, "-o", tmp_path / "out", status=2)
+    assert f"{keys[0]} and {keys[1]} would both be written to" in said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,4 +1,4 @@
-"""Every command in the prose of the book exists, with options and parameters that exist."""
+"""Every command of the README and of the book exists, with options and parameters that exist."""
 
 import json
 import re
@@ -9,6 +9,7 @@ import click
 import numpy as np
 import pytest
 import yaml
+from pages import markdown
 
 from vae_book import published
 from vae_book.cli import cli
@@ -22,22 +23,19 @@ PAGES = sorted(
     for path in (ROOT / "book").rglob("*")
     if path.suffix in (".md", ".ipynb") and not set(NOTES) & set(path.parts)
 )
-
-
-def prose(page):
-    if page.suffix == ".md":
-        return page.read_text()
-    cells = json.loads(page.read_text())["cells"]
-    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+README = ROOT / "README.md"
+TEXTS = [README, *PAGES]
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = re.findall(r"^([a-z]+):", MAKEFILE, flags=re.M)
 
 
 def blocks(language):
-    """(page, text) of the fenced blocks of a language over the whole book."""
+    """(page, text) of the fenced blocks of a language, of the README and the whole book."""
     pattern = rf"^```{language}\n(.*?)^```"
     return [
-        (page.relative_to(ROOT / "book").as_posix(), text)
-        for page in PAGES
-        for text in re.findall(pattern, prose(page), flags=re.S | re.M)
+        (page.relative_to(ROOT).as_posix(), text)
+        for page in TEXTS
+        for text in re.findall(pattern, markdown(page), flags=re.S | re.M)
     ]
 
 
@@ -95,22 +93,38 @@ def test_papermill_parameters_are_declared(args):
 
 @pytest.mark.parametrize("args", commands("make"), ids=" ".join)
 def test_make_target_exists(args):
-    makefile = (ROOT / "Makefile").read_text()
-    assert args[0] in re.findall(r"^([a-z]+):", makefile, flags=re.M)
+    assert args[0] in TARGETS
     for assignment in args[1:]:
         name, value = assignment.split("=")
-        assert f"{name} ?=" in makefile and (ROOT / value).is_file()
+        assert f"{name} ?=" in MAKEFILE and (ROOT / value).is_file()
+
+
+def test_the_workflow_makes_targets_that_exist():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]
+    checks = jobs["nightly"]["strategy"]["matrix"]["check"]
+    steps = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
+    made = [words.split()[1] for words in [*checks, *steps] if words.startswith("make ")]
+    assert "nightly" in made and set(made) - {".venv/.installed"} <= set(TARGETS)
+
+
+def test_the_readme_begins_with_the_two_commands():
+    assert [args[0] for args in commands("make")[:2]] == ["book", "test"]
 
 
 def test_no_page_names_a_repository_but_the_published_one():
-    named = re.findall(r"https://github.com/[\w.-]+/[\w.-]+", "".join(map(prose, PAGES)))
+    named = re.findall(r"https://github.com/[\w.-]+/[\w.-]+", "".join(map(markdown, TEXTS)))
     assert set(named) <= {published.REPOSITORY}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)\)", markdown(README)))
+def test_linked_file_exists(target):
+    assert (ROOT / target).exists()
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.stem)
 def test_named_files_exist(page):
     """But for those that the page adds."""
-    names = re.findall(r"`((?:book|tests|vae_core|vae_book)/[\w/.]+)`", prose(page))
+    names = re.findall(r"`((?:book|tests|vae_core|vae_book|benchmarks)/[\w/.]*)`", markdown(page))
     assert [n for n in names if not (ROOT / n).exists()] in ([], ["vae_core/algorithms/iwae.py"])
 
 
@@ -123,7 +137,7 @@ def test_python_example_runs(page, code, own_store):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_has_a_title_and_a_description(page):
-    text = prose(page)
+    text = markdown(page)
     assert re.search(r"^# \S", text, flags=re.M)
     if page.suffix == ".md":
         front = yaml.safe_load(text.split("---")[1])

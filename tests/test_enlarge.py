@@ -4,9 +4,9 @@ Without Chromium the test is skipped, or fails where VAE_CORE_REQUIRE_BROWSER is
 """
 
 import shutil
-from importlib.resources import files
 
 import numpy as np
+from pages import assert_accessible
 
 from vae_book.explorer import ASSETS
 from vae_book.plots import Figure, png_panel
@@ -31,9 +31,7 @@ def test_a_picture_of_pixels_fills_the_window_when_it_is_pressed(browser, tmp_pa
     large = tab.locator(LARGE).bounding_box()
     assert large["height"] > 0.9 * 600 and large["width"] > 3 * small["width"]
     assert large["x"] >= 0 and large["x"] + large["width"] <= 900
-    tab.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found = tab.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    assert [f["id"] for f in found if f["impact"] in ("serious", "critical")] == []
+    assert_accessible(tab)
     theme = "addEventListener('keydown', (e) => e.key === 'Escape' && e.preventDefault())"
     tab.evaluate(f"document.{theme}")  # as the search of the built pages does
     tab.keyboard.press("Escape")

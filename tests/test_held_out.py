@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pages import prose
 from studies import STUDIES, study
 
 import vae_core as vc
@@ -85,11 +86,7 @@ def test_the_study_has_every_experiment_of_figure_2_on_mnist():
 
 
 def test_the_page_says_what_the_gaps_say():
-    page = (Path(__file__).parents[1] / "book/reproducibility/paper_curves.ipynb").read_text()
-    cells = [
-        cell["source"] for cell in json.loads(page)["cells"] if cell["cell_type"] == "markdown"
-    ]
-    page = " ".join("".join(map("".join, cells)).split())
+    page = prose("reproducibility/paper_curves.ipynb")
     rows = gaps(STUDY, vc.all_runs())
     early, late = ([gap for gap in rows if gap.samples == samples] for samples in (1e7, 1e8))
     test, validation = misses(early)

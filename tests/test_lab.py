@@ -6,12 +6,12 @@ Without Chromium these tests are skipped, or fail where VAE_CORE_REQUIRE_BROWSER
 import math
 import re
 import shutil
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pages import assert_accessible, opened
 from scipy.integrate import quad
 
 from vae_core.estimators import kl_to_standard_normal, reparameterize
@@ -39,14 +39,8 @@ def site(tmp_path_factory):
 @pytest.fixture
 def tab(browser, site):
     """The laboratory opened from disk; an error in it, or a request, fails the test."""
-    tab = browser.new_page(viewport={"width": 375, "height": 800})
-    errors = []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("request", lambda r: r.url.startswith("file:") or errors.append(r.url))
-    tab.goto((site / "index.html").as_uri())
-    yield tab
-    tab.close()
-    assert errors == []
+    with opened(browser, site / "index.html") as tab:
+        yield tab
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +213,4 @@ def test_without_javascript_the_chapter_tells_the_opening_state(tab):
 
 def test_it_fits_a_telephone_and_is_accessible(tab):
     assert tab.evaluate("document.documentElement.scrollWidth") <= 375
-    tab.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found = tab.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    assert [f["id"] for f in found if f["impact"] in ("serious", "critical")] == []
+    assert_accessible(tab)

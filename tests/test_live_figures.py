@@ -7,12 +7,12 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from pages import assert_accessible, opened
 
 import vae_core as vc
 from vae_book import plots, readings
@@ -61,24 +61,14 @@ def site(tmp_path_factory):
 @pytest.fixture(params=FIGURES)
 def tab(request, browser, site):
     """A figure opened from disk on a phone; an error in it, or a request, fails the test."""
-    yield from opened(browser, site, request.param)
+    with opened(browser, site / f"{request.param}.html", ".vl-on", has_touch=True) as tab:
+        yield tab
 
 
 @pytest.fixture
 def figure_2(browser, site):
-    yield from opened(browser, site, FIGURES[0])
-
-
-def opened(browser, site, name):
-    tab = browser.new_page(viewport={"width": 375, "height": 800}, has_touch=True)
-    errors = []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("request", lambda r: r.url.startswith("file:") or errors.append(r.url))
-    tab.goto((site / f"{name}.html").as_uri())
-    tab.wait_for_selector(".vl-on")
-    yield tab
-    tab.close()
-    assert errors == []
+    with opened(browser, site / f"{FIGURES[0]}.html", ".vl-on", has_touch=True) as tab:
+        yield tab
 
 
 def lines(tab, panel=0):
@@ -351,9 +341,7 @@ def test_it_fits_a_telephone_and_is_accessible(tab):
     for width in (375, 1280):
         tab.set_viewport_size({"width": width, "height": 800})
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    tab.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found = tab.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    assert [f["id"] for f in found if f["impact"] in ("serious", "critical")] == []
+    assert_accessible(tab)
 
 
 def test_print_and_pages_without_javascript_show_the_still_drawing(browser, site, tab):

@@ -1,32 +1,26 @@
 """Wake-sleep and the mean face: the page's linear system, and what it says of its studies."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pages import prose
 from studies import STUDIES, study
 
 import vae_core as vc
 from vae_book.readings import Reading, reading_of
 from vae_core.algorithms.wake_sleep import sleep_objective
 
-ROOT = Path(__file__).resolve().parents[1]
 MEAN_FACE = json.loads((STUDIES / "mean_face.json").read_text())
 WAKES = {
     (run["step_size"], run["prior_sd"]): run
     for run in json.loads((STUDIES / "prior_wakes.json").read_text())
 }
+RIVALS = prose("method/rivals.ipynb")
 LEADING, PIXEL, N_TRAIN = MEAN_FACE["leading_variance"], MEAN_FACE["pixel_variance"], 1600
 LEAST = 1 / (N_TRAIN * (LEADING - PIXEL))  # factor of the sleep phase where the prior holds
 PLATEAU = (560, 572)  # nats, on the split of these trainings
-
-
-def prose():
-    cells = json.loads((ROOT / "book/method/rivals.ipynb").read_text())["cells"]
-    text = " ".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-    return " ".join(text.split())
 
 
 def at(run, samples, column="curve"):
@@ -67,7 +61,7 @@ def test_a_push_grows_at_the_rate_that_the_page_tells():
             told = factor * (LEADING - PIXEL) - decay
             assert growth(factor, decay) == pytest.approx(told, rel=0.01)
     assert growth(0.99 * LEAST, 1 / N_TRAIN) < 0 < growth(1.01 * LEAST, 1 / N_TRAIN)
-    assert f"which is {LEAST:.1g} for Frey Face" in prose()
+    assert f"which is {LEAST:.1g} for Frey Face" in RIVALS
     assert growth(1, 0) / growth(0.005**2, 0) == pytest.approx(40_000, rel=0.02)
 
 
@@ -77,7 +71,7 @@ def test_the_books_own_reading_leaves_the_plateau_with_the_mean_face_subtracted(
         for name in ("reading", "reading_centred")
     }
     told = "wake-sleep ends at {reading:.0f} nats, and at {reading_centred:.0f} with the mean face"
-    assert told.format(**ends) in prose()
+    assert told.format(**ends) in RIVALS
     assert PLATEAU[0] < ends["reading"] < PLATEAU[1]
     reading = reading_of("freyface", "wake_sleep", MEAN_FACE["latent_dim"])
     settings = {"adagrad_warmup": 0} | study("mean_face").VARIANTS["reading"]
@@ -131,10 +125,10 @@ def test_the_prior_shrinks_the_shift_until_the_units_see():
     alone = at(flat, 340_500, "prior_alone")["shift"]
     stayed = {f"{shift:.1f}" for shift in WAKES[0.02, None]["curve"]["shift"][13:]}
     told += f"; the prior's gradient by itself would have made it {alone:.1f}"
-    assert f"{told}, and without the prior it stayed at {' '.join(stayed)}." in prose()
+    assert f"{told}, and without the prior it stayed at {' '.join(stayed)}." in RIVALS
     start, end = (at(flat, n, "prior_alone")["root"] for n in (107_500, 10_000_000))
     told = f"one part in {round(N_TRAIN * start / (0.02 * 500), -2):,.0f} where"
-    assert f"{told} $\\sqrt G$ has its median, {start:.0f}." in prose()
+    assert f"{told} $\\sqrt G$ has its median, {start:.0f}." in RIVALS
     assert end < 1.1 * start  # the prior adds little to the sum: its pace goes with its weight
     for run in WAKES.values():
         rows = zip(*(run[name]["shift"][-5:] for name in ("curve", "prior_alone")), strict=True)

@@ -13,10 +13,7 @@ from vae_core.data import DataCorrupt
 from vae_core.runs import Run, cache_dir, load_data
 from vae_core.runs.sweep import SweepError, sweep
 
-
-@pytest.fixture(autouse=True)
-def only_own_runs(empty_reference):
-    """No committed run is found."""
+pytestmark = pytest.mark.usefixtures("empty_reference")  # no committed run is found
 
 
 @pytest.fixture

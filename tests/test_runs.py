@@ -19,6 +19,8 @@ from vae_core import RunConfig, all_runs, find_run, get_or_run
 from vae_core.runs import MissingRunError, Run
 from vae_core.runs.verify import verify
 
+pytestmark = pytest.mark.usefixtures("empty_reference")  # no committed run is found
+
 
 def config(**fields):
     small = {"dataset": "digits", "latent_dim": 2, "hidden": (8,), "n_samples": 5_000}
@@ -27,11 +29,6 @@ def config(**fields):
 
 def quiet(config, **arguments):
     return get_or_run(config, progress=False, **arguments)
-
-
-@pytest.fixture(autouse=True)
-def only_own_runs(empty_reference):
-    """No committed run is found."""
 
 
 def weights(run):

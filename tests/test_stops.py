@@ -34,6 +34,8 @@ from vae_core.runs.checkpoint import (
 from vae_core.runs.sweep import SweepError, configs_of, shard, sweep
 from vae_core.runs.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("empty_reference")  # no committed run is found
+
 N_KILLS, KILLS_A_RUN = 60, 20
 # short of what is compiled, and hours of training
 ENDLESS = {"dataset": "digits", "hidden": (8,), "n_samples": 10**8, "evals_per_decade": 1}
@@ -42,11 +44,6 @@ ENDLESS = {"dataset": "digits", "hidden": (8,), "n_samples": 10**8, "evals_per_d
 def config(**fields):
     small = {"dataset": "digits", "latent_dim": 2, "hidden": (8,), "n_samples": 5_000}
     return RunConfig(**(small | fields))
-
-
-@pytest.fixture(autouse=True)
-def only_own_runs(empty_reference):
-    """No committed run is found."""
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ Without Chromium these tests are skipped, or fail where VAE_CORE_REQUIRE_BROWSER
 import json
 import re
 import shutil
-from importlib.resources import files
 
 import pytest
 import torch
+from pages import assert_accessible, opened
 
 import vae_core as vc
 from vae_book.build import export_digits
@@ -68,16 +68,9 @@ def engine(browser):
 @pytest.fixture
 def tab(browser, site):
     """The page opened from disk, with its first frame drawn; an error in it fails the test."""
-    tab = browser.new_page(viewport={"width": 375, "height": 800})
-    errors = []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    allowed = ("file:", "blob:")
-    tab.on("request", lambda r: r.url.startswith(allowed) or errors.append(r.url))
-    tab.goto((site / "index.html").as_uri())
-    tab.wait_for_selector(".vt-ready")
-    yield tab
-    tab.close()
-    assert errors == []
+    page, allowed = site / "index.html", ("file:", "blob:")
+    with opened(browser, page, ".vt-ready", allowed=allowed) as tab:
+        yield tab
 
 
 # ---- the mathematics ----
@@ -362,9 +355,7 @@ def test_nothing_overflows(tab, width):
 def test_the_instrument_is_accessible(tab):
     tab.click("[name=step]")
     wait_for_samples(tab, "== 100")
-    tab.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found = tab.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    assert [f["id"] for f in found if f["impact"] in ("serious", "critical")] == []
+    assert_accessible(tab)
 
 
 def test_print_and_reduced_motion(browser, site):

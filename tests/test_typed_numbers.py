@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pages import prose
 
 import vae_core as vc
 from vae_book import studies
@@ -25,15 +26,6 @@ from vae_core.runs import metrics
 BOOK = Path(__file__).resolve().parents[1] / "book"
 RUNS = vc.all_runs()
 FIGURE_2, FIGURE_3 = figure2_runs(RUNS), figure3_runs(RUNS)
-
-
-def prose(page: str) -> str:
-    """A page's Markdown, each run of white space as one space."""
-    text = (BOOK / page).read_text()
-    if page.endswith(".ipynb"):
-        cells = json.loads(text)["cells"]
-        text = " ".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-    return " ".join(text.split())
 
 
 def off_of_figure_2(dataset: str, samples: float) -> tuple[np.ndarray, np.ndarray, list]:

@@ -18,15 +18,12 @@ from vae_core.runs import workers as pools
 from vae_core.runs.sweep import sweep
 from vae_core.runs.workers import LONGEST, ONE_THREAD, workers
 
+pytestmark = pytest.mark.usefixtures("empty_reference")  # no committed run is found
+
 # short of what is compiled, and hours of training
 ENDLESS = {"dataset": "digits", "hidden": (8,), "n_samples": 10**8, "evals_per_decade": 1}
 SHORT = {"dataset": "digits", "latent_dim": 2, "hidden": (8,), "n_samples": 100}
 MANY = 600  # notes of LONGEST bytes each are more than a pipe holds
-
-
-@pytest.fixture(autouse=True)
-def only_own_runs(empty_reference):
-    """No committed run is found."""
 
 
 def checkpoints():

@@ -13,7 +13,7 @@ PLATEAU_FROM = 1e6  # samples, after which wake-sleep has come to rest at the me
 PLATEAU_NATS = 10.0  # how far from there a test bound may be that rests still
 
 
-def crossing(samples, values, goal: float) -> float:
+def crossing(samples: np.ndarray, values: np.ndarray, goal: float) -> float:
     """Sample count at which a curve first reaches `goal`, linear in log samples; inf if never."""
     samples, values = np.asarray(samples, float), np.asarray(values, float)
     known = np.isfinite(values) & (samples > 0)

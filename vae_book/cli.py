@@ -285,14 +285,19 @@ def execute(
 
 @cli.command()
 @click.argument("keys", nargs=-1)
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="The folder to write to.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder to write to.",
+)
 def explorer(keys: tuple[str, ...], output: Path | None) -> None:
     """Export stored runs with two latent dimensions for the book's latent explorer.
 
     Without KEYS: the longest stored AEVB run of each data set that has weights, by default into
     the book.
     """
-    from vae_book.explorer import asset_path, export, longest_runs
+    from vae_book.explorer import export, longest_runs, paths_of
     from vae_book.stored import stored_runs
 
     chosen = stored_runs(keys) if keys else longest_runs()
@@ -300,9 +305,7 @@ def explorer(keys: tuple[str, ...], output: Path | None) -> None:
         raise click.UsageError("say where to write to, with -o FOLDER: the book's own stay")
     if not chosen:
         raise ValueError("no run with two latent variables is stored with its weights")
-    for finished in chosen:
-        name = asset_path(finished.config.spec.name)
-        path = name if output is None else output / name.name
+    for finished, path in zip(chosen, paths_of(chosen, output), strict=True):
         click.echo(f"{finished.key} -> {export(finished, path)}")
 
 

@@ -40,36 +40,54 @@ def encoder_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}_encoder.js")
 
 
+def paths_of(runs: list, folder: Path | None) -> list[Path]:
+    """Where each run is exported to: into a folder, by default that of the book.
+
+    Raises:
+        ValueError: two runs are of data sets with one name, so one would overwrite the other.
+    """
+    paths: dict[Path, str] = {}
+    for run in runs:
+        path = asset_path(run.config.spec.name)
+        path = path if folder is None else folder / path.name
+        if other := paths.get(path):
+            raise ValueError(f"{other} and {run.key} would both be written to {path}: export one")
+        paths[path] = run.key
+    return list(paths)
+
+
 def export(run, path: Path | None = None) -> Path:
     """Writes a run's model, its encoded test set and some test images as two scripts.
 
     Returns the path of the first; :func:`encoder_path` gives that of the second.
 
     Raises:
-        ValueError: the model has other than 2 latent dimensions.
+        ValueError: the model has other than 2 latent dimensions, or a label is no byte.
         DataNotFound: the data set is not on this machine and cannot be had.
     """
     config = run.config
     if config.latent_dim != 2:
         raise ValueError(f"latent_dim={config.latent_dim}: the explorer needs 2 latent dimensions")
     data = load_data(config)
+    _check_labels(data.test_labels)
     model = run.model()
     latents, labels = encode_test(model, data)
-    examples = example_rows(data)
+    rows = example_rows(data)
+    examples, levels = _as_bytes(data, rows)
     reach = math.ceil(2 * latents.abs().quantile(0.995).item()) / 2
     content = {
         "key": run.key,
         "title": config.spec.title,
         "shape": list(data.image_shape),
-        "levels": data.levels,
+        "levels": levels,
         "likelihood": config.likelihood,
         "layers": [_layer(w, b) for w, b in _mean_layers(model)],
         "reach": reach,
         "off": _pack(off_the_data(model, data.train, reach) * 255, np.uint8),
         "latents": _pack(latents, np.float16),
         "labels": None if labels is None else _pack(labels, np.uint8),
-        "examples": _pack(data.test_bytes[examples], np.uint8),
-        "exampleRows": examples,
+        "examples": _pack(examples, np.uint8),
+        "exampleRows": rows,
     }
     path = path or asset_path(config.spec.name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,6 +192,18 @@ def encode_test(model, data) -> tuple[Tensor, Tensor | None]:
 def is_at_hand(dataset: str) -> bool:
     """Whether all files of a data set are on this machine, so that nothing need be fetched."""
     return all(s.state in ("ok", "embedded") for s in status() if s.dataset == dataset)
+
+
+def _check_labels(labels: Tensor | None) -> None:
+    if labels is not None and not 0 <= labels.min() <= labels.max() <= 255:
+        low, high = labels.min().item(), labels.max().item()
+        raise ValueError(f"test_labels are from {low} to {high}: the explorer needs 0 to 255")
+
+
+def _as_bytes(data, rows: list[int]) -> tuple[Tensor, int]:
+    """Rows of the test set, (n, D) of whole numbers, and levels: a pixel is value / levels."""
+    pixels = data.test_bytes[rows]
+    return ((255 * pixels).round(), 255) if pixels.is_floating_point() else (pixels, data.levels)
 
 
 def _mean_layers(model) -> list[tuple[Tensor, Tensor]]:

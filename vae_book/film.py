@@ -90,4 +90,4 @@ def still(n: int = 6) -> Figure:
         )
         for frame in shown
     ]
-    return Figure(panels, 3)
+    return Figure([*panels], 3)

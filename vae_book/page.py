@@ -15,11 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-OPENING = re.compile(
-    r"^:{3,}\{[\w-]+\}[ ]*(.*)\n(?::[\w-]+:.*\n)*", re.M
-)  # fences of colons may nest
-CLOSING = re.compile(r"^:{3,}[ ]*$", re.M)
-DIRECTIVE = re.compile(r"^(`{3,}|:{3,})\{([\w:-]+)\}[ \t]*(.*?)\n(.*?)^\1[ \t]*$", re.M | re.S)
+DIRECTIVE = re.compile(r"^(`{3,})\{([\w:-]+)\}[ \t]*(.*?)\n(.*?)^\1[ \t]*$", re.M | re.S)
 OPTION = re.compile(r"^:([\w-]+):[ \t]*(.*)\n", re.M)
 EQUATION = re.compile(r"\$\$\s*\(([\w:-]+)\)")
 ROLE = re.compile(r"\{([\w:]+)\}`([^`]*)`")
@@ -126,8 +122,6 @@ def _filled(text: str, call: re.Match) -> str:
 
 def plain_text(text: str, folder: Path, numbers: dict[str, str]) -> str:
     """Markdown without what only the book's builder understands; `numbers` are of equations."""
-    text = OPENING.sub(lambda match: f"**{match[1]}**\n\n" if match[1] else "", text)
-    text = CLOSING.sub("", text)
     text = DIRECTIVE.sub(lambda match: _contents(match[2], match[3], match[4], folder), text)
     text = EQUATION.sub(lambda match: rf"\tag{{{numbers[match[1]][1:-1]}}}$$", text)
     text = ROLE.sub(lambda match: _role(match[1], match[2], numbers, folder), text)
