@@ -457,6 +457,12 @@ def unbiased_vae():
     return model
 
 
+def replaced_vae():
+    model = VAE(16, 2, (6,), init_sd=1.0, generator=seeded(6))
+    model.decoder.forward = lambda z: torch.zeros(*z.shape[:-1], 16)
+    return model
+
+
 FOREIGN = {
     "ReLU": relu_vae,
     "overridden": lambda: OverriddenDecoder(16, 2, (6,), init_sd=1.0, generator=seeded(6)),
@@ -487,7 +493,7 @@ def test_any_model_is_served_by_its_own_log_joint(kind):
 def test_the_closed_form_is_for_the_model_it_was_derived_for():
     plain = VAE(16, 2, (6,))
     assert isinstance(log_joint_of(plain, torch.zeros(1, 16)), LogJoint)
-    for make in (*FOREIGN.values(), patched_vae, hooked_vae, unbiased_vae):
+    for make in (*FOREIGN.values(), patched_vae, hooked_vae, unbiased_vae, replaced_vae):
         assert isinstance(log_joint_of(make(), torch.zeros(1, 16)), AutogradLogJoint)
 
 
