@@ -431,6 +431,15 @@ def test_bytes_of_ones_own_are_levels_of_255_or_binary(tmp_path, high, levels):
     assert np.array_equal(ds.train_bytes.numpy(), images.reshape(6, 16))
 
 
+def test_truth_values_beside_bytes_of_another_scale_are_refused(tmp_path):
+    images = np.random.RandomState(0).randint(0, 2, (6, 4, 4), dtype=np.uint8)
+    name = npz(tmp_path / "x.npz", train=images.astype(bool), test=255 * images)
+    with pytest.raises(DataCorrupt, match="train is of bool, and test has bytes up to 255"):
+        load_dataset(name)
+    ds = load_dataset(npz(tmp_path / "y.npz", train=images.astype(bool), test=images))
+    assert ds.levels == 1 and torch.equal(ds.train, ds.test)
+
+
 def test_a_run_on_ones_own_data_is_named_by_its_content(tmp_path, empty_reference):
     arrays = {"train": bars(30), "test": bars(10, 1)}
     (tmp_path / "moved").mkdir()

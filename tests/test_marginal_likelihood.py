@@ -121,6 +121,53 @@ def test_quadrature_of_a_broad_posterior_needs_no_more_than_the_first_grid(laten
     assert abs(estimate.item()) < 1e-3
 
 
+class Oblique(torch.nn.Module):
+    """p(x, z) = N(z; mean, V diag(sds^2) V^T) whatever x is, so that log p(x) = 0."""
+
+    def __init__(self, mean, sds, axes):
+        super().__init__()
+        self.mean, self.sds, self.axes = mean.double(), sds.double(), axes.double()
+        self.latent_dim = len(mean)
+
+    def log_joint(self, x, z):
+        return (
+            torch.distributions.Normal(0.0, self.sds).log_prob((z - self.mean) @ self.axes).sum(-1)
+        )
+
+
+@pytest.mark.parametrize("latent_dim", [2, 3])
+@pytest.mark.parametrize("turned", [0.0, 0.25, "any"])
+def test_quadrature_sees_one_narrow_direction_among_broad_ones(latent_dim, turned):
+    """Along an axis, along a diagonal of two, or anywhere, and whatever lattice point is near."""
+    generator = seeded()
+    for _ in range(6):
+        axes = torch.linalg.qr(torch.randn(latent_dim, latent_dim, generator=generator))[0]
+        if turned != "any":
+            axes, angle = torch.eye(latent_dim), torch.tensor(turned * math.pi)
+            axes[:2, :2] = torch.stack(
+                [torch.stack([angle.cos(), angle.sin()]), torch.stack([-angle.sin(), angle.cos()])]
+            )
+        sds = torch.full((latent_dim,), 0.6)
+        sds[1] = 0.03 + 0.1 * torch.rand((), generator=generator)
+        model = Oblique(torch.randn(latent_dim, generator=generator) / 2, sds, axes)
+        args = model, torch.zeros(1, 1), "quadrature", 400_000
+        assert log_marginal(*args).abs() < 1e-3
+
+
+def test_quadrature_of_a_latent_variable_that_hardly_matters():
+    """The posterior is a hundred times as long as it is wide."""
+    model = known.linear_gaussian(10, 2, 0.05, weight_sd=1.0, generator=seeded(2))
+    with torch.no_grad():
+        model.decoder[0].weight[:10, 1] *= 0.01
+    x = draw(model, 8)
+    for tolerance in (1e-3, 1e-6):
+        estimate, error = log_marginal(
+            model, x, "quadrature", tolerance=tolerance, return_stderr=True
+        )
+        assert ((estimate - exact_log_marginal(model, x)).abs() < tolerance).all()
+        assert (error < 1.5 * tolerance).all()
+
+
 def test_quadrature_of_what_is_no_number_is_none():
     model = MadeUp([[0.3, -0.2]], [0.95], [math.nan])
     assert log_marginal(model, torch.zeros(1, 1), "quadrature").isnan().all()
@@ -410,6 +457,12 @@ def unbiased_vae():
     return model
 
 
+def replaced_vae():
+    model = VAE(16, 2, (6,), init_sd=1.0, generator=seeded(6))
+    model.decoder.forward = lambda z: torch.zeros(*z.shape[:-1], 16)
+    return model
+
+
 FOREIGN = {
     "ReLU": relu_vae,
     "overridden": lambda: OverriddenDecoder(16, 2, (6,), init_sd=1.0, generator=seeded(6)),
@@ -440,7 +493,7 @@ def test_any_model_is_served_by_its_own_log_joint(kind):
 def test_the_closed_form_is_for_the_model_it_was_derived_for():
     plain = VAE(16, 2, (6,))
     assert isinstance(log_joint_of(plain, torch.zeros(1, 16)), LogJoint)
-    for make in (*FOREIGN.values(), patched_vae, hooked_vae, unbiased_vae):
+    for make in (*FOREIGN.values(), patched_vae, hooked_vae, unbiased_vae, replaced_vae):
         assert isinstance(log_joint_of(make(), torch.zeros(1, 16)), AutogradLogJoint)
 
 

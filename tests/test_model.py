@@ -176,6 +176,10 @@ def test_only_a_network_as_it_was_made_has_a_closed_form():
     assert is_plain(network) and not is_plain(torch.nn.Sequential(*network))
     network[0].register_forward_hook(lambda *_: None)
     assert not is_plain(network)
+    for part in ("", "0"):
+        network = MLP(3, (4,), 2)
+        network.get_submodule(part).forward = lambda z: z
+        assert not is_plain(network)
 
 
 def test_a_model_with_a_generator_leaves_the_global_stream_alone():

@@ -1,18 +1,16 @@
 """Training less test bound against the training bound, and what the page says of it."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import BOOK, prose
 from test_verdicts import run_at
 
 import vae_core as vc
 from vae_book.plots import paper
 from vae_book.plots.overfit import SHORTEST, gap_figure, gap_of, gap_of_paper
 from vae_book.readings import config_of, is_of_reading, same_but
-
-BOOK = Path(__file__).parents[1] / "book"
 
 
 def drawn(size):
@@ -118,9 +116,7 @@ def test_the_page_says_that_a_narrower_prior_leaves_the_curve():
 
 
 def test_the_page_says_where_the_papers_curves_lie():
-    cells = json.loads((BOOK / "reproducibility/ambiguities.ipynb").read_text())["cells"]
-    text = " ".join(" ".join("".join(c["source"]) for c in cells).split())
-    higher = {}
+    text, higher = prose("reproducibility/ambiguities.ipynb"), {}
     for size in (3, 5, 10, 20, 200):
         run = reading(drawn(size))
         ours, theirs = gap_of(run), gap_of_paper(run)

@@ -76,6 +76,19 @@ def test_another_file_on_another_machine_is_not_trained_on(path, tmp_path):
     assert find_run(config(path)) is None
 
 
+def test_a_copy_of_a_config_may_name_another_file(path, tmp_path):
+    other = tmp_path / "other.npz"
+    write(path, 0.2)
+    write(other, 0.25)  # as many rows
+    one = config(path)
+    copied = one.model_copy(update={"dataset": str(other)})
+    assert copied == config(other) and copied.data_sha256 != one.data_sha256
+    digits = one.model_copy(update={"dataset": "digits", "n_train": None})
+    assert digits.data_sha256 is None
+    with pytest.raises(ValueError, match="the file has changed"):
+        one.model_copy(update={"dataset": str(other), "data_sha256": one.data_sha256})
+
+
 def test_a_run_of_other_data_is_not_found(path):
     """As an earlier version stored it, when the file had changed before it was read."""
     write(path, 0.2)

@@ -129,7 +129,8 @@ def _linear(n_in: int, n_out: int, device: Any = None, dtype: Any = None) -> nn.
 def is_plain(network: nn.Module) -> bool:
     """Whether a network is as MLP makes it, without hooks: closed forms hold for such alone."""
     if type(network) is not MLP or any(
-        module._forward_hooks or module._forward_pre_hooks for module in network.modules()
+        module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
+        for module in network.modules()
     ):
         return False
     *body, head = network
@@ -138,6 +139,23 @@ def is_plain(network: nn.Module) -> bool:
     return [*map(type, body), type(head)] == [*kinds, nn.Linear] and all(
         layer.bias is not None for layer in linear
     )
+
+
+def check_sampling(model: nn.Module) -> None:
+    """Refuses to draw x from the VAE's p(x | z) where the model has a ``log_likelihood`` of its own
+    and no ``sample_given`` for it."""
+    if not isinstance(model, VAE) or not is_own(model, "log_likelihood"):
+        return
+    if not is_own(model, "sample_given"):
+        raise ValueError(
+            f"{type(model).__name__} has a log_likelihood of its own: define sample_given, which "
+            f"draws x from it, too"
+        )
+
+
+def is_own(model: "VAE", name: str) -> bool:
+    """Whether a method is a subclass's or the model's own, and not that of a VAE."""
+    return name in vars(model) or getattr(type(model), name) is not getattr(VAE, name)
 
 
 class VAE(nn.Module):
@@ -259,11 +277,12 @@ class VAE(nn.Module):
         check_count("n", n, 0)
         check_generator(generator)
         options = noise_like(next(self.parameters()), generator)
-        if type(self).log_prior is not VAE.log_prior:
+        if is_own(self, "log_prior"):
             raise ValueError(
                 f"{type(self).__name__} has a prior of its own: define sample_joint, which draws "
                 f"z from it, too"
             )
+        check_sampling(self)
         z = torch.randn(n, self.latent_dim, **options)
         return z, self.sample_given(z, self.pixels.noise((n, self.data_dim), **options))
 

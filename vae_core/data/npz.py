@@ -89,6 +89,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tupl
     for name in ("train", "test"):
         if name not in arrays:
             raise ValueError(f"no array {name!r}; there is {', '.join(arrays) or 'none'}")
+    _check_scale(arrays)
     rows = {part: _rows(part, arrays[part]) for part in PARTS if part in arrays}
     train = rows["train"]
     for part, array in rows.items():
@@ -101,6 +102,18 @@ def _checked(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tupl
     rows.setdefault("valid", train[:0])
     labels = {f"{part}_labels": _labels(part, arrays, len(array)) for part, array in rows.items()}
     return rows | {name: array for name, array in labels.items() if array is not None}, shape
+
+
+def _check_scale(arrays: dict[str, np.ndarray]) -> None:
+    """Refuses truth values beside bytes that stand for byte / 255."""
+    parts = {part: arrays[part] for part in PARTS if part in arrays}
+    truths = [part for part, array in parts.items() if array.dtype == np.bool_]
+    for part, array in parts.items():
+        if truths and array.dtype == np.uint8 and array.max(initial=0) > 1:
+            raise ValueError(
+                f"{truths[0]} is of bool, and {part} has bytes up to {array.max()}: make them "
+                f"alike, {part} > 0 if it is black and white"
+            )
 
 
 def _rows(name: str, array: np.ndarray) -> np.ndarray:

@@ -103,7 +103,8 @@ def log_marginal(
     :class:`~vae_core.log_joint.LatentVariableModel`.
 
     Args:
-        method: "hmc_density" (Appendix D), "importance_sampling", "ais" or "quadrature".
+        method: "hmc_density" (Appendix D), "importance_sampling", "ais" or "quadrature". With a
+            prior of the model's own that lies far from N(0, I), "ais" errs low by nats.
         n_samples: posterior samples, importance samples or annealed chains for each datapoint;
             for quadrature, the most points at which its density is evaluated. None takes the
             method's own default.

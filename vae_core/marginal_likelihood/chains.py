@@ -29,7 +29,7 @@ def start_chains(
     p(x | z): needs no encoder, and finds the modes that hold many candidates; with the default
     number a trained decoder of three latent variables has modes that hold none.
     "encoder": a draw of q(z | x); "prior": a draw of p(z), from where a chain may never leave a
-    minor mode.
+    minor mode. The prior is N(0, I) here, also for a model that has another.
 
     Raises:
         ValueError: another start, or "encoder" for a model that has none.

@@ -40,7 +40,8 @@ def quadrature(
     The first grid is a cube around the origin, widened while a posterior has mass at its faces. A
     cell is cut again if its density, extrapolated by its gradient, comes near the highest found.
     Should a mode be so narrow that the first grid shows no slope towards it, its mass is missing:
-    the estimate errs low, if at all.
+    the estimate errs low. A narrow mode beside a broad one is told from the halves of the lattice
+    alone, see ``add_up``.
 
     Args:
         n_samples: points at which the density of one datapoint may be evaluated at most.
@@ -127,10 +128,11 @@ def refine(
 ) -> tuple[Tensor, Tensor, float]:
     """log p(x) of one x, its error, and the share of the mass in cells at the grid's faces.
 
-    ``value`` (cells,) is the log joint on the first level. Three signs say that the lattice is fine
-    enough: its halves agree (see :func:`add_up`), so does the lattice of twice the width (of an
-    error exp(-c / 4), hence the fourth power), and no cell holds a large share. The first lattice
-    has none before it, and :func:`error_of_slope` in its place. Cells that were left uncut count by
+    ``value`` (cells,) is the log joint on the first level. Four signs say that the lattice is fine
+    enough: its halves agree, black and white as well as by layers, and its mass is spread over more
+    than a layer or two (see :func:`add_up`); so agrees the lattice of twice the width (of an error
+    exp(-c / 4), hence the fourth power); and no cell holds a large share. The first lattice has
+    none before it, and :func:`error_of_slope` in its place. Cells that were left uncut count by
     their middles, and their whole share as an error; so does that of the cells at the faces, beyond
     which less lies than in them.
     """
@@ -177,14 +179,42 @@ def error_of_slope(gain: Tensor, limit: float) -> Tensor:
 
 
 def add_up(log_mass: Tensor, index: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
-    """log of the integral, and its error as told by the halves of the lattice.
+    """log of the integral, and its error as told by halves of the lattice and by the spread.
 
     The halves, black and white as on a chessboard, differ from the whole by some d. For a Gaussian
-    their error is exp(-3/4 c) in three dimensions where that of the whole is exp(-c): d^(4/3).
-    In fewer dimensions the halves are sparser yet, so this is more than the error.
+    as wide in all directions their error is exp(-3/4 c) in three dimensions where that of the whole
+    is exp(-c): d^(4/3). Of one narrow direction a chessboard may see nothing, and so the even and
+    odd layers of each axis and the chessboards of each two axes are compared, too. They are
+    lattices of twice the width in some direction, of an error exp(-c/4): d^4. A narrow direction
+    that lies between two layers alike is told by :func:`error_of_spread`.
     """
-    is_black = index.sum(-1) % 2 == 0
-    masses = [torch.logsumexp(log_mass[half], 0) + math.log(2) for half in (is_black, ~is_black)]
-    halves = torch.logaddexp(torch.stack(masses), left_out)
+    dim = index.shape[1]
     total = torch.logaddexp(torch.logsumexp(log_mass, 0), left_out)
-    return total, (halves - total).abs().max() ** (4 / 3)
+    share, lattice = torch.exp(log_mass - total), index.double()
+    axes = _directions(dim, [0, 1], index.device)
+    is_odd = lattice @ axes.T % 2  # (cells, 2^dim - 1)
+    apart = -torch.log1p(-(share @ (1 - 2 * is_odd)).abs())  # nats, from each pair of halves
+    power = torch.where(axes.sum(-1) == dim, 4 / 3, 4.0)
+    return total, torch.maximum((apart**power).max(), error_of_spread(share, lattice))
+
+
+def error_of_spread(share: Tensor, lattice: Tensor) -> Tensor:
+    """What a lattice is off, in nats, over a Gaussian of the covariance that it shows.
+
+    Along a lattice direction k, cells lie in layers 1 apart, over which a Gaussian of variance s^2
+    is off by 2 exp(-2 pi^2 s^2). One that is too narrow shows at most the variance of two layers
+    alike, 1/4, and an error of at least 0.014.
+    """
+    centred = lattice - lattice[share.argmax()]
+    mean = share @ centred
+    covariance = centred.T @ (share.unsqueeze(-1) * centred) - mean.outer(mean)
+    k = _directions(lattice.shape[1], [-2, -1, 0, 1, 2], lattice.device)
+    variance = (k @ covariance * k).sum(-1).amin()
+    return 2 * torch.exp(-2 * math.pi**2 * variance)
+
+
+def _directions(dim: int, steps: list[int], device: torch.device) -> Tensor:
+    """All directions with these steps along the axes but the one of none, (directions, dim)."""
+    axis = torch.tensor(steps, dtype=torch.float64, device=device)
+    every = torch.cartesian_prod(*[axis] * dim).view(-1, dim)
+    return every[every.any(-1)]

@@ -98,6 +98,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
         raise DamagedCheckpoint(f"{path} is damaged: {error}") from error
     for old, new in state:
         old.copy_(new)
+    _add_buffers(tensors, trainer)
     trainer.generator.set_state(generator)
     trainer.samples, trainer.seconds, trainer.curve, trainer.recent = (
         samples,
@@ -122,6 +123,17 @@ def _as_state(tensors: dict[str, Tensor], trainer: Trainer) -> list[tuple[Tensor
         if old.shape != new.shape or old.dtype != new.dtype:
             raise ValueError(f"a tensor of shape {tuple(new.shape)} stands for {tuple(old.shape)}")
     return pairs
+
+
+def _add_buffers(tensors: dict[str, Tensor], trainer: Trainer) -> None:
+    """Those that the model makes in training only, such as one that is None at first."""
+    known = dict(trainer.model.named_buffers())
+    for name, tensor in tensors.items():
+        group, _, where = name.partition("/")
+        if group == "buffers" and where not in known:
+            owner, _, last = where.rpartition(".")
+            module = trainer.model.get_submodule(owner)
+            module.register_buffer(last, tensor.to(trainer.device))
 
 
 def resume(trainer: Trainer, folder: Path) -> None:
@@ -173,5 +185,6 @@ def _packed(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
     """The content of a safetensors file.
 
     ``save_file`` would write to a temporary name of its own, which a killed process leaves behind.
+    It refuses tensors that share memory, hence the copies.
     """
-    return save({name: t.contiguous() for name, t in tensors.items()}, metadata)
+    return save({name: t.contiguous().clone() for name, t in tensors.items()}, metadata)

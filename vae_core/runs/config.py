@@ -182,7 +182,10 @@ class RunConfig(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """This config with other values of some fields, checked as if it were made anew."""
-        return type(self)(**(self.model_dump() | dict(update or {})))
+        update, fields = dict(update or {}), self.model_dump()
+        if "dataset" in update:
+            del fields["data_sha256"]  # that of another file
+        return type(self)(**(fields | update))
 
     def _without_effect(self) -> dict[str, Any]:
         """The fields that the algorithm does not use, with the only values that they may have."""
