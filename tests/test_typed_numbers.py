@@ -82,8 +82,13 @@ def test_the_report_tells_how_long_the_runs_and_the_papers_curves_are():
         config = run.config
         key = config.dataset, config.algorithm, config.latent_dim
         ends[key] = max(run.curve["samples"][-1], ends.get(key, 0))
-    far = {key for key, end in ends.items() if end == 1e8}
-    assert set(ends.values()) == {1e8}  # "Nothing longer was attempted"
+    far = {key for key, end in ends.items() if end >= 1e8}
+    (farther,) = {key: end for key, end in ends.items() if end > 1e8}.items()
+    assert farther == (("mnist", "aevb", 20), 1.5e8)
+    (run,) = [r for r in FIGURE_2 if r.curve["samples"][-1] == 1.5e8]
+    above = {n: run.at(n) - float(paper.fig2_of(run).at(n)) for n in (1e8, 1.5e8)}
+    told = f"to 150 million, where its test bound is {above[1.5e8]:.1f} nats above the paper's, after"
+    assert f"{told} {above[1e8]:.1f} above at a hundred" in report
     rivals = {"freyface": [2, 5, 10, 20], "mnist": [3, 5, 10, 20, 200]}
     rivals = {(data, "wake_sleep", size) for data, sizes in rivals.items() for size in sizes}
     assert far == rivals | {
