@@ -87,8 +87,8 @@ def test_the_report_tells_how_long_the_runs_and_the_papers_curves_are():
     assert farther == (("mnist", "aevb", 20), 1.5e8)
     (run,) = [r for r in FIGURE_2 if r.curve["samples"][-1] == 1.5e8]
     above = {n: run.at(n) - float(paper.fig2_of(run).at(n)) for n in (1e8, 1.5e8)}
-    told = f"to 150 million, where its test bound is {above[1.5e8]:.1f} nats above the paper's, after"
-    assert f"{told} {above[1e8]:.1f} above at a hundred" in report
+    told = f"to 150 million, where its test bound is {above[1.5e8]:.1f} nats above the paper's"
+    assert f"{told}, after {above[1e8]:.1f} above at a hundred" in report
     rivals = {"freyface": [2, 5, 10, 20], "mnist": [3, 5, 10, 20, 200]}
     rivals = {(data, "wake_sleep", size) for data, sizes in rivals.items() for size in sizes}
     assert far == rivals | {
