@@ -102,12 +102,19 @@ def test_the_page_says_that_a_narrower_prior_leaves_the_curve():
     assert f"samples is −{told} {more:.1f}." in text and less < 0.55 * more
     curve = gap_of(reading(drawn(3)))
     (tenth,) = [run for run in drawn(3) if run.config.prior_sd == 0.3]
-    assert f"one of 0.3 takes {-off_the_curve(tenth, curve)[-1]:.1f} off" in text
+    lost = with_prior(3, 1.0, 1e7)[0] - with_prior(3, 0.05, 1e7)[0]
+    told = f"0.3 takes {-off_the_curve(tenth, curve)[-1]:.1f} off; with 0.05 the training bound "
+    assert f"{told}itself ends {lost:.1f} lower" in text
     (narrow, less), (wide, more) = (with_prior(3, sd, 1e8) for sd in (0.1, 1.0))
     theirs = [float(paper.fig2_curve("mnist", 3, "aevb", s).at(1e8)) for s in ("train", "test")]
     told = "it is {:.1f} in place of {:.1f}, in the paper {:.1f}, with the training bound {:.1f} "
     told = told.format(less, more, theirs[0] - theirs[1], wide - narrow)
-    assert f"{told}lower and the test bound {theirs[1] - narrow + less:.1f} below" in text
+    off = [theirs[1] - train + gap for train, gap in ((narrow, less), (wide, more))]
+    assert f"{told}lower and the test bound {off[0]:.1f} below" in text
+    told = (
+        f"leaves {less:.1f} of those {more:.1f} nats with 3 and {off[0]:.1f} of the {off[1]:.1f} by"
+    )
+    assert told in prose("reproducibility/report.md")
     (_, less), (_, more) = (with_prior(5, sd, 1e7) for sd in (0.1, 1.0))
     assert f"With 5 the gap after ten million is {less:.1f} in place of {more:.1f}" in text
     (narrow, less), (wide, more) = (with_prior(20, sd, 1e7) for sd in (0.1, 1.0))
