@@ -13,7 +13,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PER_MODULE = 8  # beside those of NAMED
 TESTS = {  # in this order, until one fails: the fast ones first
-    "model": "test_model test_numpy_reference",
+    "model": "test_model test_numpy_reference test_own_models",
     "estimators": "test_numpy_reference test_estimators",
     "images": "test_numpy_reference test_golden_runs",
     "algorithms/common": "test_numpy_reference test_golden_runs test_training test_fit",
@@ -34,7 +34,7 @@ TESTS = {  # in this order, until one fails: the fast ones first
     "runs/plan": "test_golden_runs test_training test_readings test_verify test_stops",
     "runs/trainer": "test_golden_runs test_training test_steps",
     "runs/store": "test_own_file test_golden_runs test_runs test_stops",
-    "runs/checkpoint": "test_stops test_runs",
+    "runs/checkpoint": "test_stops test_runs test_own_models",
     "runs/_fit": "test_fit test_own_models",
     "runs/_own_model": "test_fit test_own_models",
     "runs/_start": "test_own_models test_fit",
@@ -103,6 +103,15 @@ SURVIVORS = {  # a mutant's name -> why it may live; it counts as alive and is n
     "runs/steps.Replays._prepare: True -> False": "a step of either kind fills the caches",
     "runs/steps.cuda_graph: graph.register_generator_state(generator) -> pass": (
         "only a GPU can tell: the tests of test_steps that need one"
+    ),
+    "marginal_likelihood/quadrature.refine: 4 -> 9": "the halves by layers stop too soon a lattice",
+    "marginal_likelihood/quadrature.error_of_spread: 1 -> 3": "a direction is its opposite",
+    "runs/checkpoint.resume: 2 -> 5": "whose line a warning names",
+    "runs/_own_model.try_model: 0 -> 1": "another seed tells as much",
+    "runs/_fit.fit: check_hardware(config) -> pass": "the trainer refuses it, too",
+    "runs/_start: 200 -> 401": "more rows know a model as well",
+    "runs/_start._untouched: torch.set_num_threads(1) -> pass": (
+        "sums of a small model are the same in any number of threads"
     ),
     "runs/checkpoint.RunInterrupted.__init__: super().__init__(key, checkpoint) -> pass": (
         "Python keeps the arguments of an exception when it is made"

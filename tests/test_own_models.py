@@ -218,6 +218,48 @@ def test_a_prior_that_begins_at_the_standard_normal_and_is_learned_is_refused():
     vc.fit(X, model=fixed, n_samples=200, progress=False)
 
 
+class Shifted(vc.VAE):
+    """log p(x, z) half a nat too high: its prior is no density, and no N(0, I)."""
+
+    def log_joint(self, x, z):
+        return super().log_joint(x, z) + 0.5
+
+
+class Shared(vc.VAE):
+    """A prior that a parameter of the likelihood moves, too."""
+
+    def log_joint(self, x, z):
+        return super().log_prior(z - 0.3 * self.decoder[-1].bias[:2]) + self.log_likelihood(x, z)
+
+
+def test_a_prior_that_moves_with_the_likelihood_is_refused():
+    refused("is learned", model=Shared(64, 2, (8,), generator=seeded()))
+
+
+def test_a_prior_half_a_nat_off_is_refused():
+    refused("is not N\\(0, I\\)", model=Shifted(64, 2, (8,), generator=seeded()))
+
+
+class Later(vc.VAE):
+    """Makes a buffer in training."""
+
+    def log_likelihood(self, x, z):
+        if self.training and not hasattr(self, "seen"):
+            self.register_buffer("seen", torch.zeros(1))
+        return super().log_likelihood(x, z)
+
+
+def test_a_buffer_made_in_training_is_not_there_once_a_model_is_brought_back(tmp_path, monkeypatch):
+    model = Later(64, 2, (8,), generator=seeded())
+    stopped(monkeypatch, 1, model=model, checkpoints=tmp_path, n_samples=3_000, progress=False)
+    assert not hasattr(model, "seen")
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    refused("device='cuda': PyTorch .* finds no GPU", device="cuda")
+
+
 def test_x_is_not_drawn_from_the_vaes_own_likelihood_if_the_model_has_another():
     model = Raw(64, 2, (8,), generator=seeded())
     for draws in (lambda: model.sample(3), lambda: bdmc(model, 3, 2)):
