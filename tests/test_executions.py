@@ -27,7 +27,7 @@ SMOKE = Path(__file__).resolve().parents[1] / "book/params/smoke.yaml"  # what a
 FILE = Path(__file__).with_name("executions.json")
 FONT, CHARACTER = 6.8, 0.62  # points; the width of a digit of DejaVu Sans, in those
 # figures beside the paper's curves at their defaults
-WITH_PAPER = ("fig2_lower_bound", "fig3_marginal_likelihood", "index")
+WITH_PAPER = ("fig2_lower_bound", "fig3_marginal_likelihood", "index", "ambiguities")
 
 
 def own_data(folder: Path, name: str) -> str:
