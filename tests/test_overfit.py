@@ -58,7 +58,7 @@ def test_the_papers_gap_is_of_its_two_curves():
 def test_the_figure_has_a_panel_for_each_size_with_long_runs():
     runs = [run_at(latent_dim=n) for n in (3, 20)] + [run_at(latent_dim=5, n_samples=2_000_000)]
     _, *panels = gap_figure(runs).panels
-    assert [panel.numbers.partition(",")[0] for panel in panels] == ["1 runs", "1 runs"]
+    assert [panel.numbers.partition(",")[0] for panel in panels] == ["1 run", "1 run"]
     assert gap_figure([]).panels == []
 
 

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from test_fit import Bare
 from torch import nn
 
 import vae_core as vc
@@ -279,17 +280,8 @@ def test_x_is_not_drawn_from_the_vaes_own_likelihood_if_the_model_has_another():
     )  # fmt: skip
 
 
-class Joint(nn.Module):
+class Joint(Bare):
     """What AEVB by SGVB-A needs, and no more."""
-
-    latent_dim = 2
-
-    def __init__(self):
-        super().__init__()
-        self.encoder = nn.Linear(64, 4)
-
-    def encoder_params(self, x):
-        return self.encoder(x).chunk(2, dim=-1)
 
     def log_joint(self, x, z):
         return -z.square().sum(-1) - (x - z.mean(-1, keepdim=True)).square().sum(-1)
