@@ -140,13 +140,13 @@ def _held_out(runs: Sequence[Run], study: Sequence[Mapping]) -> Finding | None:
     early, late = ([g for g in gaps(study, runs) if g.samples == samples] for samples in COUNTS)
     if not early:
         return None
-    rows, (test, validation) = early, misses(early)
-    nearer = sum(abs(gap.validation - gap.paper) < abs(gap.test - gap.paper) for gap in rows)
+    test, validation = misses(early)
+    nearer = sum(abs(gap.validation - gap.paper) < abs(gap.test - gap.paper) for gap in early)
     text = (
         "The gap between training and test bound in the paper’s Figure 2 does not look like that "
         "of MNIST’s test images. After ten million samples, with the 10,000 validation images in "
         f"their place, ours lie {nats(validation)} nats from the paper’s on average and not "
-        f"{nats(test)}, nearer in {nearer} of {len(rows)} experiments, which share their images."
+        f"{nats(test)}, nearer in {nearer} of {len(early)} experiments, which share their images."
     )
     if late:
         far, far_validation = misses(late)
