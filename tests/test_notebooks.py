@@ -1,9 +1,11 @@
 """Parameter files, the parameters of notebooks, and their execution."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -12,6 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from waiting import wait_until
 
+from vae_book._kernel import stop
 from vae_book.notebooks import (
     NotebookFailed,
     ParameterError,
@@ -458,6 +461,15 @@ execute("a.ipynb", progress=False)
     process.wait()
     kernel = Path("/proc", started.read_text().strip())
     wait_until(lambda: not kernel.exists())
+
+
+def test_nobody_tells_that_a_kernel_died_of_being_stopped():
+    log = logging.getLogger("papermill")
+    with ThreadPoolExecutor() as pool:
+        task = pool.submit(wait_until, lambda: log.disabled)
+        wait_until(task.running)
+        stop([task])
+    assert task.exception() is None and not log.disabled
 
 
 def test_an_interrupted_build_executes_no_notebook_that_waits(tmp_path):

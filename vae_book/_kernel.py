@@ -1,6 +1,7 @@
 """A Jupyter kernel that runs the Python that starts it, and a way to stop all that were started."""
 
 import contextlib
+import logging
 import signal
 import time
 import weakref
@@ -73,6 +74,15 @@ def stop(tasks: Collection[Future]) -> None:
     interrupted once, since a training that hears it twice stores no checkpoint, and once more after
     half of the grace, since a kernel between two cells hears nothing. Ctrl-C meanwhile kills.
     """
+    log = logging.getLogger("papermill")  # which would tell of a kernel that ends of it
+    log.disabled = True
+    try:
+        _interrupt(tasks)
+    finally:
+        log.disabled = False
+
+
+def _interrupt(tasks: Collection[Future]) -> None:
     for task in tasks:
         task.cancel()
     killed_at, heard = time.monotonic() + GRACE, Counter[int]()
