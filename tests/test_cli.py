@@ -231,13 +231,14 @@ def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch):
     assert isinstance(result.exception, KeyError)
 
 
-def test_a_stopped_run_exits_130_and_leaves_a_checkpoint(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_exits_130_and_leaves_a_checkpoint(how, tmp_path):
     command = [sys.executable, "-m", "vae_book.cli", "run", *TINY[:-1], "1e8", "--train"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1)
     while (seen := process.stderr.read(1)) and seen != "%":  # the progress bar is there
         pass
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors and "The same command goes on" in errors
@@ -245,6 +246,21 @@ def test_a_stopped_run_exits_130_and_leaves_a_checkpoint(tmp_path):
 
 
 # Sweeps
+
+
+def test_a_scheduler_that_stops_a_sweep_waits_for_its_checkpoint(tmp_path):
+    """SIGTERM goes to one process alone; the command ends only after its worker."""
+    entry = "{dataset: digits, hidden: [8], n_samples: 100_000_000, evals_per_decade: 1}"
+    file = sweep_file(tmp_path, f"sweep:\n- {entry}\n")
+    command = [sys.executable, "-m", "vae_book.cli", "sweep", file]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1)
+    while (seen := process.stderr.read(1)) and seen != "%":  # its run is being trained
+        pass
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "The same command goes on" in errors and "leaked" not in errors
+    assert list((tmp_path / "cache" / "checkpoints").glob("*.safetensors"))
 
 
 def sweep_file(tmp_path, text):

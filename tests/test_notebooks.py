@@ -416,7 +416,7 @@ time.sleep(600)
 """
 
 
-def interrupted(script, folder):
+def interrupted(script, folder, how=signal.SIGINT):
     """Status and output of a script that hears Ctrl-C, as it alone, once a notebook waits."""
     process = subprocess.Popen(
         [sys.executable, "-c", script],
@@ -429,18 +429,19 @@ def interrupted(script, folder):
     )
     started = folder / "started"
     wait_until(lambda: process.poll() is not None or (started.exists() and started.read_text()))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     output, _ = process.communicate(timeout=60)
     kernels = [int(pid) for pid in started.read_text().split()]
     assert not [pid for pid in kernels if os.path.exists(f"/proc/{pid}")]
     return process.returncode, output, len(kernels)
 
 
-def test_an_interrupted_execution_ends_with_its_kernel_and_writes_nothing(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_execution_ends_with_its_kernel_and_writes_nothing(how, tmp_path):
     write(tmp_path / "a.ipynb", WAITS)
     script = "from vae_book.cli import main; main()"
     script = f"import sys; sys.argv[1:] = ['execute', 'a.ipynb', '--quiet']; {script}"
-    status, output, _ = interrupted(script, tmp_path)
+    status, output, _ = interrupted(script, tmp_path, how)
     assert status == 130 and output.strip().startswith("Interrupted") and "\n" not in output.strip()
     assert sorted(os.listdir(tmp_path)) == ["a.ipynb", "started"]
 

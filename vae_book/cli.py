@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `--help` does not wait fo
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from contextlib import nullcontext
@@ -313,6 +314,7 @@ def main() -> None:
     """Entry point of the command `vae-core`: one thread, as of all stored runs, if not told."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch, and by the kernels of notebooks
     warnings.formatwarning = lambda message, *where: f"warning: {message}\n"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to press Ctrl-C
     sys.exit(cli(prog_name="vae-core"))
 
 
