@@ -160,7 +160,8 @@ def test_the_report_tells_when_wake_sleep_leaves_the_mean_face():
     assert "sooner with half the step, after one to six million, without the prior" in report
     assert "With two it stays, whatever was tried, for ten million" in report
     assert 4.6e6 < left[None, 0.01, 10][0] < 5.7e6 and 2.1e6 < left[None, 0.01, 5][0] < 2.7e6
-    told = "without it leave, too, after some five and two and a half million; with two it rests"
+    told = "without the prior leave, too, after some five and two and a half million; with two, "
+    told += "the run stays to ten million."
     assert told in prose("method/rivals.ipynb")
 
 
