@@ -254,7 +254,7 @@ def test_most_of_the_papers_curves_of_figure_3_begin_where_a_flat_decoder_is():
 
 def test_wake_sleep_is_told_to_take_so_much_longer_than_aevb():
     text = prose("reproducibility/speed.ipynb")
-    assert "brings that down to 1.3; in bfloat16 it does not" in text
+    assert "reduces this ratio to 1.3; in bfloat16 it does not" in text
     for path in (BOOK.parent / "benchmarks/results").glob("*/training.json"):
         for size in json.loads(path.read_text())["latent_dim"].values():
             pace = {name: found["median"] for name, found in size["samples_per_second"].items()}
@@ -263,7 +263,7 @@ def test_wake_sleep_is_told_to_take_so_much_longer_than_aevb():
                 pace[name.format("AEVB")] / pace.get(name.format("wake-sleep"), np.nan)
                 for name in names
             )
-            assert single == pytest.approx(1.31, abs=0.06)  # "down to 1.3"
+            assert single == pytest.approx(1.31, abs=0.06)  # "to 1.3"
             assert np.isnan(half) or half > 1.37
 
 
