@@ -177,8 +177,9 @@ def test_what_was_tried_for_the_curves_that_miss_is_told(page, runs, off):
     half, late, ours = (
         -off(*small, (*choice, 1.0), 1e7) for choice in ((0.01, 0), (0.02, 100), (0.02, 0))
     )
-    told = f"half the step ends {half:.1f} nats below the printed curve, accumulating first "
-    assert f"{told}{late:.1f} and our choice {ours:.1f}. A narrower prior on the weights" in page
+    told = f"half the step ends {half:.1f} nats below the printed curve, our step after 100 "
+    told += f"accumulating minibatches {late:.1f} and our choice {ours:.1f}. A narrower prior"
+    assert told in page
     narrow, most = (-off(*small, (0.02, 0, sd), 1e7) for sd in (0.3, 0.1))
     told = f"ends {narrow:.1f} below with a standard deviation of 0.3 and {most:.1f} with 0.1"
     assert f"A narrower prior on the weights {told}" in page
