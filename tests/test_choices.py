@@ -153,8 +153,8 @@ def test_what_the_papers_rule_would_have_given_is_told(page, runs, off):
     faces = [["Frey Face", dim, "AEVB"] for dim in ("2", "5", "10")]
     assert nearer == [["MNIST", "10", "Wake-sleep"], *faces]
     ours, ahead = (off("mnist", "aevb", 20, (step, 0, 1.0), 1e6, [0]) for step in (0.01, 0.02))
-    assert f"{ahead:.1f} above the printed curve" in page
-    assert f"{ahead - ours:.1f} nats ahead of our 0.01" in page
+    told = f"this step is {ahead - ours:.1f} nats ahead of our 0.01 and {ahead:.1f} above the"
+    assert f"{told} printed curve" in page and abs(ours) < ahead  # "the one nearer to the paper's"
 
 
 def test_rounded_products_are_worth_no_more_than_a_seed(page, runs):
@@ -177,12 +177,15 @@ def test_what_was_tried_for_the_curves_that_miss_is_told(page, runs, off):
     half, late, ours = (
         -off(*small, (*choice, 1.0), 1e7) for choice in ((0.01, 0), (0.02, 100), (0.02, 0))
     )
-    assert f"half the step is {half:.1f} nats below, accumulating first {late:.1f} and our" in page
+    told = f"half the step ends {half:.1f} nats below the printed curve, our step after 100 "
+    told += f"accumulating minibatches {late:.1f} and our choice {ours:.1f}. A narrower prior"
+    assert told in page
     narrow, most = (-off(*small, (0.02, 0, sd), 1e7) for sd in (0.3, 0.1))
-    told = f"is {narrow:.1f} below with a standard deviation of 0.3 and {most:.1f} with 0.1"
-    assert f"choice {ours:.1f}; a narrower prior on the weights {told}" in page
+    told = f"ends {narrow:.1f} below with a standard deviation of 0.3 and {most:.1f} with 0.1"
+    assert f"A narrower prior on the weights {told}" in page
     early, end = (off(*small, (0.1, 100, 1.0), samples) for samples in (1e6, 1e7))
-    assert f"ends {-end:.1f} below, yet is {early:.1f} above after a million" in page
+    assert f"A step of 0.1 after 100 minibatches ends {-end:.1f} below, but this is" in page
+    assert f"it is {early:.1f} above after a million samples" in page
     config = readings.config_of(
         "mnist", "aevb", 3, settings=dict(step_size=0.1, adagrad_warmup=100)
     )
@@ -190,21 +193,24 @@ def test_what_was_tried_for_the_curves_that_miss_is_told(page, runs, off):
     train = fast.at(1e7, "train_bound") - paper.fig2_of(fast, "train").at(1e7)
     assert f"its training bound ends {train:.1f} above the printed one" in page
     ends = (-off("mnist", "aevb", size, (0.02, 0, 1.0), 1e8) for size in (3, 5))
-    assert "a hundred million {:.1f} and with 5 latent variables {:.1f}".format(*ends) in page
+    told = "samples {:.1f} nats are missing with 3 latent variables and {:.1f} with 5."
+    assert f"after a hundred million {told.format(*ends)}" in page
     assert f"is {off(*large, (0.02, 100, 1.0), 1e8):.1f} nats better than the printed one" in page
     mended, kept = (off(*rival, (0.02, warmup, 1.0), 1e7) for warmup in (0, 100))
-    assert f"ends {mended:.1f} above the curve after ten million, in place of {kept:.1f}" in page
+    told = f"ends {mended:.1f} above the curve after ten million samples, in place of {kept:.1f}"
+    assert told in page
     least = "mnist", "wake_sleep", 3
     early, end = (-off(*least, (0.02, 100, 1.0), samples) for samples in (1e7, 1e8))
-    assert f"choice is {early:.1f} below after ten million and {end:.1f} after a hundred" in page
+    told = f"is {early:.1f} below after ten million samples and {end:.1f} after a hundred, where"
+    assert f"With 3 our choice {told}" in page
     (far,) = [r for r in runs if choices._experiment(r) == least and r.config.n_samples == 1e8]
     train = float(paper.fig2_of(far, "train").at(1e8)) - far.at(1e8, "train_bound")
-    assert f"its training bound {train:.1f} below there" in page
+    assert f"where its training bound is {train:.1f} below the printed one" in page
     faces = [
         -off("freyface", "aevb", 10, choice, 1e7)
         for choice in ((0.01, 0, np.inf), (0.01, 0, 1.0), (0.02, 0, np.inf))
     ]
-    assert f"come to lie {min(faces):.0f} to {max(faces):.0f} nats below" in page
+    assert f"the bounds end {min(faces):.0f} to {max(faces):.0f} nats below" in page
     far = -off("freyface", "aevb", 10, (0.02, 0, np.inf), 1e8)
     assert f"the one run of our reading is {far:.1f} below" in page
 
@@ -214,7 +220,8 @@ def test_what_the_prior_on_frey_face_is_worth_is_told_with_its_interval(page, ru
     assert apart[1] == "3"
     mean, half = map(float, apart[2].split(" ± "))
     assert f"nearer by {mean:.1f} nats on average" in page
-    assert f"from {mean + half:.1f} nearer to {half - mean:.1f} farther" in page
+    told = f"the interval reaches from {mean + half:.1f} nearer to {half - mean:.1f} farther"
+    assert told in page
     one, twin = (
         paper.mean_abs_difference(run, until=1e6)
         for key in ("86375cf1", "e542fa62")
@@ -238,4 +245,5 @@ def test_the_choice_of_20_latent_variables_is_borne_out_by_seeds(page, off):
     )
     assert (told + " and {:.1f} after ten").format(*others) in page
     first, *later = ours
-    assert f"with ours {first:.1f} above, {-later[0]:.1f} below and {-later[1]:.1f} below" in page
+    told = f"with our choice they lie {first:.1f} above, {-later[0]:.1f} below and "
+    assert f"{told}{-later[1]:.1f} below" in page

@@ -97,29 +97,32 @@ def test_the_page_says_that_a_narrower_prior_leaves_the_curve():
         train = run.at(samples, "train_bound")
         return train, train - run.at(samples)
 
-    (narrow, less), (wide, more) = (with_prior(3, sd, 1e7) for sd in (0.1, 1.0))
-    told = f"{-narrow:.1f} where it was −{-wide:.1f}, and the gap half, {less:.1f} nats in place of"
-    assert f"samples is −{told} {more:.1f}." in text and less < 0.55 * more
+    cells = {}
+    for size, samples in ((3, 1e7), (3, 1e8), (5, 1e7), (20, 1e7)):
+        (wide, more), (narrow, less) = (with_prior(size, sd, samples) for sd in (1.0, 0.1))
+        cells[size, samples] = wide, narrow, more, less
+        numbers = [f"{number:.1f}".replace("-", "−") for number in cells[size, samples]]
+        row = [str(size), f"$10^{np.log10(samples):.0f}$", *numbers]
+        assert "* - " + " - ".join(row) in text
+    wide, narrow, more, less = cells[3, 1e7]
+    assert less < 0.55 * more and abs(narrow - wide) < 0.1  # "halves", "nearly the same"
+    *_, more, less = cells[20, 1e7]
+    assert abs(less - more) < 0.2 and "With 20 the gap stays within 0.2" in text
     curve = gap_of(reading(drawn(3)))
     (tenth,) = [run for run in drawn(3) if run.config.prior_sd == 0.3]
     lost = with_prior(3, 1.0, 1e7)[0] - with_prior(3, 0.05, 1e7)[0]
-    told = f"0.3 takes {-off_the_curve(tenth, curve)[-1]:.1f} off; with 0.05 the training bound "
-    assert f"{told}itself ends {lost:.1f} lower" in text
-    (narrow, less), (wide, more) = (with_prior(3, sd, 1e8) for sd in (0.1, 1.0))
+    told = f"0.3 takes {-off_the_curve(tenth, curve)[-1]:.1f} off the gap, and with 0.05 the "
+    assert f"{told}training bound itself ends {lost:.1f} lower" in text
+    wide, narrow, more, less = cells[3, 1e8]
     theirs = [float(paper.fig2_curve("mnist", 3, "aevb", s).at(1e8)) for s in ("train", "test")]
-    told = "it is {:.1f} in place of {:.1f}, in the paper {:.1f}, with the training bound {:.1f} "
-    told = told.format(less, more, theirs[0] - theirs[1], wide - narrow)
+    told = "the gap is {:.1f} nats in place of {:.1f}, where the paper's is {:.1f}, and the test "
+    told = told.format(less, more, theirs[0] - theirs[1])
     off = [theirs[1] - train + gap for train, gap in ((narrow, less), (wide, more))]
-    assert f"{told}lower and the test bound {off[0]:.1f} below" in text
+    assert f"{told}bound ends {off[0]:.1f} below the paper's in place of {off[1]:.1f}" in text
     told = (
         f"leaves {less:.1f} of those {more:.1f} nats with 3 and {off[0]:.1f} of the {off[1]:.1f} by"
     )
     assert told in prose("reproducibility/report.md")
-    (_, less), (_, more) = (with_prior(5, sd, 1e7) for sd in (0.1, 1.0))
-    assert f"With 5 the gap after ten million is {less:.1f} in place of {more:.1f}" in text
-    (narrow, less), (wide, more) = (with_prior(20, sd, 1e7) for sd in (0.1, 1.0))
-    assert f"with 20 the training bound is {wide - narrow:.1f} lower and the gap within" in text
-    assert abs(less - more) < 0.2
 
 
 def test_the_page_says_where_the_papers_curves_lie():
@@ -129,8 +132,8 @@ def test_the_page_says_where_the_papers_curves_lie():
         ours, theirs = gap_of(run), gap_of_paper(run)
         end = min(ours[0].max(), theirs[0].max())
         higher[size] = along(theirs, end) - along(ours, end)
-    told = f"they are {-higher[3]:.1f} nats lower with 3 latent variables and {-higher[5]:.1f}"
-    assert f"{told} with 5" in text
+    told = f"gaps are {-higher[3]:.1f} nats lower with 3 latent variables and {-higher[5]:.1f}"
+    assert f"{told} lower with 5" in text
     far = [higher[size] for size in (10, 20, 200)]
     assert f"with 10, 20 and 200, by {min(far):.1f} to {max(far):.1f}." in text
     held_out = json.loads((BOOK / "studies/held_out.json").read_text())
@@ -139,6 +142,6 @@ def test_the_page_says_where_the_papers_curves_lie():
         for row in held_out
         if (row["algorithm"], row["samples"]) == ("aevb", 1e8)
     }
-    told = f"lower ours with 3 and 5 by {-raised[3]:.1f} and {-raised[5]:.1f}, and raise them with "
+    told = f"lower our gaps with 3 and 5 by {-raised[3]:.1f} and {-raised[5]:.1f}, and raise them "
     more = [raised[size] for size in (10, 20, 200)]
-    assert f"{told}10 or more by {min(more):.1f} to {max(more):.1f}." in text
+    assert f"{told}with 10 or more by {min(more):.1f} to {max(more):.1f}." in text

@@ -46,30 +46,32 @@ def test_the_report_tells_the_largest_and_the_mean_deviation():
     digits, _, of_digits = off_of_figure_2("mnist", 1e7)
     faces, share, of_faces = off_of_figure_2("freyface", 1e7)
     assert len(digits) == 10 and len(faces) == 8
-    told = "Those on MNIST are {:.1f} nats off on average and {:.1f} at most; those on Frey Face "
-    told += "{:.1f} and {:.1f} nats, or {:.1f}% and {:.1f}%."
-    numbers = [f(values) for values in (digits, faces, share) for f in (np.mean, np.max)]
+    told = "* - 2, MNIST - $10^7$ - {} of {} within 1.5 nats - {:.1f} nats - {:.1f} nats "
+    numbers = sum(digits < 1.5), len(digits), digits.mean(), digits.max()
     assert told.format(*numbers) in report
+    told = "* - 2, Frey Face - $10^7$ - {} of {} within 4% - {:.1f} nats, {:.1f}% "
+    told += "- {:.1f} nats, {:.1f}% "
+    numbers = [f(values) for f in (np.mean, np.max) for values in (faces, share)]
+    assert told.format(sum(share < 4), len(faces), *numbers) in report
     digits, _, far_digits = off_of_figure_2("mnist", 1e8)
     faces, share, far_faces = off_of_figure_2("freyface", 1e8)
     assert len(digits) + len(faces) == 18
-    told = "All 18 go on to a hundred million samples, the end of "
-    told += "the printed axis on Frey Face: there those on MNIST are {:.1f} nats off on average "
-    told += "and {:.1f} at most, {} of {} within 1.5, and those on Frey Face {:.1f} and {:.1f}, "
-    told += "{} of {} within 4%."
-    kinds = (digits, digits < 1.5), (faces, share < 4)
-    numbers = [(off.mean(), off.max(), sum(close), len(off)) for off, close in kinds]
-    assert told.format(*numbers[0], *numbers[1]) in report
+    assert "All 18 curves of Figure 2 go on to a hundred million samples, the end of" in report
+    kinds = ("MNIST", digits, digits < 1.5, "1.5 nats"), ("Frey Face", faces, share < 4, "4%")
+    for name, off, close, limit in kinds:
+        told = f"* - 2, {name} - $10^8$ - {sum(close)} of {len(off)} within {limit} "
+        assert f"{told}- {off.mean():.1f} nats - {off.max():.1f} nats " in report
     ends = [
         abs(ours - theirs)
         for run in FIGURE_3.values()
         for _, theirs, ours in (end_of(run, split) for split in ("train", "test"))
     ]
     assert len(ends) == 12
-    told = f"{np.mean(ends):.1f} nats off on average and {max(ends):.1f} at most, and"
+    told = f"* - 3 - the end of its axis - {sum(np.array(ends) < 1.5)} of 12 within 1.5 nats "
+    assert f"{told}- {np.mean(ends):.1f} nats - {max(ends):.1f} nats " in report
     (order,) = [row for row in verdicts(RUNS) if row.claim.startswith("The order of the three")]
-    told += f" {sum(order.passed)} of their {len(order.passed)} pairs end in the paper's order"
-    assert told in report
+    told = f"the {len(order.passed)} pairs of curves of Figure 3, {sum(order.passed)} end in the"
+    assert f"{told} paper's order" in report
     for row in [*of_digits, *of_faces, *far_digits, *far_faces]:  # "One run stands behind each"
         is_mean = (row.dataset, row.algorithm, row.samples) == ("freyface", "aevb", 1e7)
         assert row.n_seeds == (3 if is_mean else 1)
@@ -348,7 +350,8 @@ def test_what_persisting_chains_lose_by_the_end_is_told_where_it_is_known():
     errors, kept, gap = found["test"]
     low, high = min(errors), max(errors)
     page = prose("reproducibility/estimator.ipynb")
-    assert f"for the other {-high:.1f} to {-low:.1f} by the end of the figure" in page
+    told = f"for AEVB with 50,000 images {-high:.1f} to {-low:.1f} by the end of the figure"
+    assert told in page
     lower = f"{kept - high:.1f} to {kept - low:.1f}"
     assert f"curve {lower} nats lower, of the {gap:.1f} by which it ends above" in page
     assert (kept - low) / gap < 0.27 and gap - (kept - low) > 3  # "about a quarter", "three nats"

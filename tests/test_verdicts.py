@@ -391,9 +391,9 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
     mnist, faces = (held(*(f"{d}, {a}" for a in algorithms)) for d in ("MNIST", "Frey Face"))
     ends = held("1,000 points: the end of", "50,000 points: the end of")
     report = " ".join((BOOK / "reproducibility/report.md").read_text().split())
-    assert f"{mnist[0]} of the {mnist[1]} curves of Figure 2 on MNIST lie within 1.5 nats" in report
-    assert f"{faces[0]} of the {faces[1]} on Frey Face within 4%" in report
-    assert f"{ends[0]} of the {ends[1]} curves of Figure 3 end within 1.5 nats" in report
+    assert f"* - 2, MNIST - $10^7$ - {mnist[0]} of {mnist[1]} within 1.5 nats" in report
+    assert f"* - 2, Frey Face - $10^7$ - {faces[0]} of {faces[1]} within 4%" in report
+    assert f"* - 3 - the end of its axis - {ends[0]} of {ends[1]} within 1.5 nats" in report
     faces = [
         (run, paper.fig2_of(run))
         for run in figure2_runs(vc.all_runs())

@@ -78,13 +78,13 @@ def test_the_pages_say_what_the_study_says():
             assert abs(more) < 2 * error
     assert len(kinds) == 4
     more, error, apart, test = kinds["aevb", 500, 1e8]
-    assert f"{more:.1f} nats farther from the posterior on test images than on training" in page
-    assert f"give or take {error:.1f}, where the bounds are {apart:.1f} apart" in page
+    told = f"{more:.1f} ± {error:.1f} nats farther from the posterior on test images than on "
+    assert f"{told}training images, where the bounds are {apart:.1f} apart" in page
     assert abs(more - apart) < error  # "within what a thousand images can tell"
     told = f"test images lose {test['median']:.1f} nats or less and a tenth of them "
     assert f"{told}{test['worst_tenth']:.1f} or more" in page
     more, _, apart, _ = kinds["aevb", 500, 1e7]
-    assert f"ten million {more:.1f}, where they are {apart:.1f} apart" in page
+    assert f"ten million it is {more:.1f} farther, where they are {apart:.1f} apart" in page
     same = (kinds[name, 100, 68_250_000.0][3]["mean"] for name in ("wake_sleep", "aevb"))
     assert "{:.1f} nats in place of {:.1f}".format(*same) in page
 
