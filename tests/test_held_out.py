@@ -184,11 +184,11 @@ def test_the_front_page_has_the_finding_where_a_model_was_evaluated():
     (card,) = [found for found in with_it if found not in without]
     early = [gap for gap in gaps(STUDY, runs) if gap.samples == 1e7]
     test, validation = misses(early)
-    assert f"{validation:.1f} nats from the paper’s on average and not {test:.1f}" in card.text
-    assert "nearer in 10 of 10 experiments" in card.text
+    assert f"by {validation:.1f} nats on average instead of {test:.1f}" in card.text
+    assert "closer in 10 of 10 experiments" in card.text
     assert (card.number, card.page) == (f"{validation:.1f} nats", "reproducibility/paper_curves")
     far, far_validation = misses([gap for gap in gaps(STUDY, runs) if gap.samples == 1e8])
-    assert f"After a hundred million it is {far_validation:.1f} and not {far:.1f}." in card.text
+    assert f"After a hundred million it is {far_validation:.1f} instead of {far:.1f}." in card.text
 
 
 FIGURE_3 = json.loads((STUDIES / "held_out_figure3.json").read_text())
