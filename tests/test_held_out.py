@@ -210,7 +210,7 @@ def test_figure_3s_page_says_what_the_models_give_validation_images():
     near = {
         s: sum(abs(v) < 1.5 for k, v in off.items() if k[2] == s) for s in ("test", "validation")
     }
-    told = "{validation} of the six curves lie within 1.5 nats of it in place of {test}".format(
+    told = "{validation} of the six curves end within 1.5 nats of it instead of {test}".format(
         **near
     )
     assert told in text and (near["validation"], near["test"]) == (4, 2)
