@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import prose
 
 import vae_core as vc
 from vae_book import verdicts as v
@@ -483,7 +484,7 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
 
 
 def test_the_farthest_curve_on_mnist_is_told_with_the_choices_that_were_tried():
-    text = " ".join((BOOK / "figures/fig2_lower_bound.ipynb").read_text().split())
+    text = prose("figures/fig2_lower_bound.ipynb")
     off = {}
     for run in vc.all_runs():
         config = run.config
