@@ -74,10 +74,9 @@ def test_the_scatter_over_seeds_is_that_of_the_widest_experiment():
     runs = seeds([0.0, 1.0], latent_dim=5) + seeds([0.0, 3.0, 1.0], latent_dim=10)
     runs += seeds([0.0], algorithm="wake_sleep", latent_dim=10)
     note = evidence.scatter_note(runs, at=[1e6, 2e6, 1e8])
-    told = (
-        "samples the seeds lie farthest apart for MNIST, AEVB: 3.0 nats, with 10 latent variables."
-    )
-    assert repr(note) == f"After 1,000,000 {told} After 2,000,000 {told}"
+    told = "samples: AEVB on MNIST 3.0 nats (10 latent variables)."
+    start = "Largest range over seeds after"
+    assert repr(note) == f"{start} 1,000,000 {told} {start} 2,000,000 {told}"
     assert evidence.scatter_note(runs[:1]) is None
     assert evidence.scatter_note(runs, at=[1e8]) is None
 
@@ -148,31 +147,32 @@ def test_the_findings_are_those_of_the_runs():
     found = {f.title: f for f in findings([*others, *worse, *all_of_figure3()], MEAN_FACE, [])}
     lead = contests.paper_contest("mnist", 3, 1e7)[0] - 3.0
     wins = 8 + (lead > 0)
-    assert found["The order of the algorithms holds"].number == f"{wins} of 9"
-    misses = found["Not every curve lands, or goes far enough"]
+    assert found["The algorithms rank as in the paper"].number == f"{wins} of 9"
+    misses = found["Not every curve matches, or reaches far enough"]
     assert misses.text.startswith("After ten million samples 1 of the 18 curves")
-    assert "so do 0 of the 0 that go so far" in misses.text
-    assert misses.text.endswith("Of the ends of Figure 3 it is 0 of 12.")
+    assert "after a hundred million 0 of the 0 that reach that far" in misses.text
+    assert misses.text.endswith("In Figure 3, 0 of 12 curves end more than 1.5 nats off.")
     assert misses.number == "17 of 18"
+    plateau = found["Wake-sleep’s plateau on faces has a cause"]
     after, before = (
         sum(c["test_bound"][-1] for c in MEAN_FACE["curves"][name]) / 2
         for name in ("reading_centred", "reading")
     )
-    assert found["Wake-sleep’s plateau has a cause"].number == f"+{after - before:.0f} nats"
+    assert plateau.number == f"+{after - before:.0f} nats"
 
 
 def test_what_no_run_can_tell_is_no_finding():
     titles = [found.title for found in findings([], MEAN_FACE, [])]
     assert titles == [
-        "Faces overfit past the edge of the print",
-        "Wake-sleep’s plateau has a cause",
+        "Faces overfit beyond the printed axis",
+        "Wake-sleep’s plateau on faces has a cause",
     ]
     (faces,) = findings([], [], [])
     assert faces.title == titles[0]
     drawn = [paper.fig2_curve("freyface", size, "aevb", "test").bound for size in (2, 5, 10, 20)]
     falls = [bound.max() - bound[-1] for bound in drawn]
-    assert f"by {min(falls):.0f} to {max(falls):.0f} nats from its best" in faces.text
-    assert max(falls) > falls[-1] and "with the largest model not by the most" in faces.text
+    assert f"by {min(falls):.0f} to {max(falls):.0f} nats from its maximum" in faces.text
+    assert max(falls) > falls[-1] and "The largest model does not lose the most" in faces.text
 
 
 def test_the_estimators_finding_is_the_gap_to_quadrature():
@@ -183,7 +183,7 @@ def test_the_estimators_finding_is_the_gap_to_quadrature():
             true = marginal.end_of(run, split)[2] + gaps[run.config.algorithm]
             name = f"log_marginal/{split}/quadrature/1000/tolerance=0.002"
             run.metrics[name] = {"mean": true}
-    (found,) = [f for f in findings(runs, MEAN_FACE, []) if "Figure 3 measures" in f.title]
+    (found,) = [f for f in findings(runs, MEAN_FACE, []) if "Figure 3 also measures" in f.title]
     assert found.number == "+2.0 nats" and "1.0 to 2.0 nats better" in found.text
 
 

@@ -184,11 +184,11 @@ def test_the_front_page_has_the_finding_where_a_model_was_evaluated():
     (card,) = [found for found in with_it if found not in without]
     early = [gap for gap in gaps(STUDY, runs) if gap.samples == 1e7]
     test, validation = misses(early)
-    assert f"{validation:.1f} nats from the paper’s on average and not {test:.1f}" in card.text
-    assert "nearer in 10 of 10 experiments" in card.text
+    assert f"by {validation:.1f} nats on average instead of {test:.1f}" in card.text
+    assert "closer in 10 of 10 experiments" in card.text
     assert (card.number, card.page) == (f"{validation:.1f} nats", "reproducibility/paper_curves")
     far, far_validation = misses([gap for gap in gaps(STUDY, runs) if gap.samples == 1e8])
-    assert f"After a hundred million it is {far_validation:.1f} and not {far:.1f}." in card.text
+    assert f"After a hundred million it is {far_validation:.1f} instead of {far:.1f}." in card.text
 
 
 FIGURE_3 = json.loads((STUDIES / "held_out_figure3.json").read_text())
@@ -210,7 +210,7 @@ def test_figure_3s_page_says_what_the_models_give_validation_images():
     near = {
         s: sum(abs(v) < 1.5 for k, v in off.items() if k[2] == s) for s in ("test", "validation")
     }
-    told = "{validation} of the six curves lie within 1.5 nats of it in place of {test}".format(
+    told = "{validation} of the six curves end within 1.5 nats of it instead of {test}".format(
         **near
     )
     assert told in text and (near["validation"], near["test"]) == (4, 2)

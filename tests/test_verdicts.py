@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import prose
 
 import vae_core as vc
 from vae_book import verdicts as v
@@ -137,7 +138,7 @@ def test_signs_are_words():
 
 def test_no_runs_is_no_verdict():
     rows = v.verdicts([])
-    assert {row.outcome for row in rows} == {"no runs yet", "to be seen"}
+    assert {row.outcome for row in rows} == {"no runs yet", "judged by eye"}
     assert all(row.held == row.ours == row.difference == "" for row in rows)
 
 
@@ -157,7 +158,7 @@ def test_the_longest_run_of_a_seed_stands_for_it():
     ("passed", "missing", "expected"),
     [
         ([], 0, "no runs yet"),
-        (None, 0, "to be seen"),
+        (None, 0, "judged by eye"),
         ([True], 0, "reproduced"),
         ([True, True, False], 0, "mostly"),
         ([True, False], 0, "hardly"),
@@ -197,7 +198,7 @@ def test_the_interval_of_a_lead_is_over_seeds_of_one_experiment():
     assert (partial.outcome, partial.missing) == ("hardly", 3)
     unsure = row({0: 0.0, 1: 20.0, 2: -20.0}, [10])
     assert unsure.outcome == "not reproduced"
-    assert "with 10, 3 seeds" in unsure.ours
+    assert "with 10 latent variables, 3 seeds" in unsure.ours
 
 
 def test_seeds_are_paired_by_their_number():
@@ -210,7 +211,7 @@ def test_seeds_are_paired_by_their_number():
 def test_every_pair_with_equal_settings_is_a_case_and_no_other():
     """With 20 latent variables the readings differ; two other choices are equal for both."""
     runs = [run_at(), run_at(algorithm="wake_sleep")]
-    start = "MNIST: AEVB ends at a better bound than wake-sleep, with every"
+    start = "MNIST: AEVB ends at a better bound than wake-sleep, with equal"
     assert row_of(runs, start).outcome == "no runs yet"
     for step, offset in ((0.01, 0.0), (0.02, -90.0)):
         settings = {"step_size": step, "adagrad_warmup": 0}
@@ -227,7 +228,7 @@ def test_every_pair_with_equal_settings_is_a_case_and_no_other():
 
 def test_faster_is_judged_by_the_share_of_samples_for_every_pair():
     """AEVB on the paper's curve needs what it needs there; on wake-sleep's own curve, all."""
-    start = "MNIST: AEVB is considerably faster, by the book's reading"
+    start = "MNIST: AEVB is considerably faster, with the book's settings"
     row = row_of(contenders({0: 0.0, 1: 0.0}), start)
     share = float(row.ours.removesuffix("%")) / 100
     assert (row.held, row.ours) == ("2 of 2 pairs (4 more without a run)", row.paper)
@@ -250,7 +251,7 @@ def steps(offsets, **experiment):
 
 def test_each_algorithm_takes_its_own_best_step():
     start = "MNIST: AEVB ends at a better bound than wake-sleep, each at the step"
-    equal = "MNIST: AEVB ends at a better bound than wake-sleep, with every setting"
+    equal = "MNIST: AEVB ends at a better bound than wake-sleep, with equal settings"
     lead = row_of(contenders({0: 0.0}), equal).ours
     runs = steps({0.01: 1.0, 0.02: 4.0, 0.1: -9.0}, latent_dim=10)
     other = dict(latent_dim=10, algorithm="wake_sleep")
@@ -483,7 +484,7 @@ def test_the_reports_numbers_are_those_of_the_stored_runs():
 
 
 def test_the_farthest_curve_on_mnist_is_told_with_the_choices_that_were_tried():
-    text = " ".join((BOOK / "figures/fig2_lower_bound.ipynb").read_text().split())
+    text = prose("figures/fig2_lower_bound.ipynb")
     off = {}
     for run in vc.all_runs():
         config = run.config

@@ -44,10 +44,10 @@ def judge_contests(runs: Sequence[Run], others: Sequence[Run]) -> list[Verdict]:
         equal = equal_pairs(stored, "algorithm", ("aevb", "wake_sleep"))
         best, shared = best_step_pairs(stored), minibatch_words(dataset)
         but_step = ", ".join(filter(None, [_prior_words(dataset), shared]))
-        rows += _contest_rows(dataset, "by the book's reading", reading, fit)
+        rows += _contest_rows(dataset, "with the book's settings", reading, fit)
         rows.append(_seeds_row(dataset, reading, fit))
-        rows += _contest_rows(dataset, "with every setting equal for both", equal, shared)
-        way = "each at the step with the best training bound"
+        rows += _contest_rows(dataset, "with equal settings for both", equal, shared)
+        way = "each at the step size with the best training bound"
         rows += _contest_rows(dataset, way, best, but_step)
     return rows
 
@@ -141,8 +141,8 @@ def _contest_rows(dataset: str, way: str, pairs: Sequence[Pair], fitted: str) ->
     """Which is better, and how much faster, where both runs of a pair reach."""
     title = DATASETS[dataset].title
     better = f"{title}: AEVB ends at a better bound than wake-sleep, {way}"
-    faster = f"{title}: AEVB is considerably faster, {way}: it needs at most {CONSIDERABLY:.0%} "
-    faster += "of the samples to get where wake-sleep ends"
+    faster = f"{title}: AEVB is considerably faster, {way}: it reaches wake-sleep's final "
+    faster += f"bound with at most {CONSIDERABLY:.0%} of the samples"
     if not pairs:
         return [Verdict("Figure 2", claim, FIG2, unit="pairs") for claim in (better, faster)]
     found = [contest(*pair) for pair in pairs]
@@ -177,8 +177,8 @@ def _percent(shares: Sequence[float]) -> str:
 
 def _seeds_row(dataset: str, pairs: Sequence[Pair], fitted: str) -> Verdict:
     """Experiments with several seeds: the 95% interval of the lead over seeds is above zero."""
-    claim = f"{DATASETS[dataset].title}: AEVB's lead is more than chance, by the book's reading: "
-    claim += "in each experiment the 95% interval over its seeds lies above zero"
+    claim = f"{DATASETS[dataset].title}: AEVB's lead is more than chance, with the book's "
+    claim += "settings: in each experiment the 95% interval of the lead over seeds lies above zero"
     passed, counts, leads, worst = [], [], [], (math.inf, "")
     for latent_dim, found in itertools.groupby(pairs, key=lambda pair: pair[0].config.latent_dim):
         group = list(found)
@@ -189,7 +189,8 @@ def _seeds_row(dataset: str, pairs: Sequence[Pair], fitted: str) -> Verdict:
         mean, half = interval(leads[-len(group) :])
         passed.append(mean - half > 0)
         counts.append(samples)
-        words = f"{nats(mean)} ± {nats(half)} nats with {latent_dim}, {len(group)} seeds"
+        words = f"{nats(mean)} ± {nats(half)} nats with {latent_dim} latent variables, "
+        words += f"{len(group)} seeds"
         worst = min(worst, (mean - half, words))
     return Verdict(
         "Figure 2", claim, FIG2, tuple(passed), "experiments", tuple(counts), "one run each",

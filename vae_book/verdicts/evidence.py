@@ -56,11 +56,11 @@ def scatter_note(runs: Iterable[Run], at: Sequence[float] = (1e6, 3e6)) -> Note 
         for group in group_runs(compared, lambda item: (item.dataset, item.algorithm)).values():
             widest = max(group, key=lambda item: item.spread)
             where = counted(widest.latent_dim, "latent variable")
-            name = f"{dataset_spec(widest.dataset).title}, {name_of(widest.algorithm)}"
-            parts.append(f"{name}: {nats(2 * widest.spread)} nats, with {where}")
+            name = f"{name_of(widest.algorithm)} on {dataset_spec(widest.dataset).title}"
+            parts.append(f"{name} {nats(2 * widest.spread)} nats ({where})")
         if parts:
-            told = f"After {samples:,.0f} samples the seeds lie farthest apart for "
-            sentences.append(f"{told}{'; '.join(parts)}.")
+            told = f"Largest range over seeds after {samples:,.0f} samples: "
+            sentences.append(f"{told}{', '.join(parts)}.")
     return Note(" ".join(sentences)) if sentences else None
 
 

@@ -39,10 +39,10 @@ def judge_ends(runs: Iterable[Run]) -> list[Verdict]:
     ]
     counts = tuple(end[0] for end in ends.values())
     drawn = {key: end[1] for key, end in ends.items()}
-    claim = "The order of the three algorithms at the end, on train and on test"
+    claim = "The order of the three algorithms at the end, on training and on test images"
     estimated = _order_row(claim, drawn, {key: end[2] for key, end in ends.items()}, counts)
     true = {(*key, s): v for key, run in found.items() for s, v in truths_of(run).items()}
-    claim = "The same order of the finished models by quadrature, which needs no chain"
+    claim = "The same order of the finished models by quadrature, without Markov chains"
     return [*rows, estimated, _order_row(claim, drawn, true, counts if true else ())]
 
 
@@ -56,7 +56,7 @@ def _order_row(claim: str, theirs: dict, ours: dict, counts: tuple) -> Verdict:
     drawn, found = ([ends[a] - ends[b] for a, b in known] for ends in (theirs, ours))
     passed = [_same_order(*gaps) for gaps in zip(drawn, found, strict=True)]
     return Verdict(
-        "Figure 3", f"{claim} (nearer than {TIE} nats is a tie)", FIG3, tuple(passed),
+        "Figure 3", f"{claim} (a gap below {TIE} nats is a tie)", FIG3, tuple(passed),
         "pairs of curves", counts, f"the better {lead_words(drawn)}", f"it {lead_words(found)}",
         "", "step, warm-up", len(pairs) - len(known),
     )  # fmt: skip
@@ -115,7 +115,7 @@ def judge_appendix_d(runs: Iterable[Run]) -> list[Verdict]:
                 middle = 0.5 * (found["lower"] + found["upper"])
                 error = found["hmc_density"] - middle
                 errors.setdefault(run.config.latent_dim, []).append(error)
-    claim = "Appendix D: unreliable for a higher dimensional latent space, not below 5"
+    claim = "Appendix D is unreliable with many latent variables, but not with fewer than 5"
     if not errors or min(errors) >= 5 or max(errors) < 5:
         return [Verdict("Figure 3", claim, FIG3, unit="models")]
     low = [error for latent_dim in errors if latent_dim < 5 for error in errors[latent_dim]]

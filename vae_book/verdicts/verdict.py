@@ -15,7 +15,7 @@ OUTCOMES = {
     "mostly": ("◕", "more than half of them"),
     "hardly": ("◔", "half of them or fewer"),
     "not reproduced": ("✗", "none of them"),
-    "to be seen": ("", "pictures, judged by looking at them"),
+    "judged by eye": ("", "pictures, judged by looking at them"),
     "no runs yet": ("", "no stored run can tell"),
 }
 
@@ -76,7 +76,7 @@ def outcome(passed: Sequence[bool] | None, missing: int = 0) -> str:
     A case without a run counts as one that did not hold, unless no case has one.
     """
     if passed is None:
-        return "to be seen"
+        return "judged by eye"
     if not len(passed):
         return "no runs yet"
     if not any(passed):
