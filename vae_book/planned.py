@@ -1,8 +1,8 @@
 """The runs that a notebook asks for, listed before a kernel starts.
 
-A notebook that takes runs from the store has the tag `plan` on the last cell that does so. Its
-cells from the parameters up to that one are executed here with a `get_or_run` that trains nothing:
-what is listed is what the notebook itself asks for.
+A notebook that takes runs from the store has the tag `plan` on the last cell that does so. The
+cells up to that one are executed here, without IPython's own commands, and with a `get_or_run` that
+trains nothing: what is listed is what the notebook itself asks for.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from vae_book.params import ParameterError, one_line, shown
 from vae_core.data.files import DataNotFound
 
 MAX_RUNS = 2_000
+COMMAND = re.compile(r"^([ \t]*)[%!].*$", re.MULTILINE)
 _LOCK = threading.Lock()  # standard output and the environment are one for all threads
 
 
@@ -39,30 +40,23 @@ def missing_runs(notebook: str | Path, values: Mapping[str, Any]) -> list[Any]:
     Raises:
         ParameterError: a run that there cannot be; names notebook, parameter, value and remedy.
     """
-    declared = declared_parameters(notebook)
-    plural = _plural(declared)
+    from vae_core.runs.config import RunConfig  # late: it loads numpy
+
+    declared, fields = declared_parameters(notebook), RunConfig.model_fields
+    lists = [n for n, p in declared.items() if p.type.startswith("list") and n not in fields]
+    plural = {name: name[:-1] for name in lists if name[:-1] in fields}
     try:
-        _check_lists({name: values.get(name, declared[name].value) for name in plural})
+        _check_lists({name: values.get(name, declared[name].value) or [] for name in plural})
         _check_settings(values.get("settings") or {}, declared)
-        code = [compile(cell, str(notebook), "exec") for cell in _planning_cells(notebook)]
-        names = {p.name: p.value for p in declared.values()} | dict(values)
-        if code:
-            return _asked_for(code, names, Path(notebook).resolve().parent)
-        _check_fields(values)
+        if steps := _steps(notebook, values):
+            return _asked_for(steps, Path(notebook).resolve().parent)
+        RunConfig(**{name: values[name] for name in values.keys() & fields.keys()})
         return []
     except (ValueError, DataNotFound, SyntaxError) as error:
         told = one_line(error)
         for name, field in plural.items():
             told = re.sub(rf"\b{field}=", f"{name}=", told)
         raise ParameterError(f"{notebook}: {told}") from None
-
-
-def _plural(declared: Iterable[str]) -> dict[str, str]:
-    """The fields of RunConfig by the parameters that list values of theirs (`latent_dims`)."""
-    from vae_core.runs.config import RunConfig  # late: it loads numpy
-
-    fields = RunConfig.model_fields
-    return {n: n.removesuffix("s") for n in declared if n not in fields and n[:-1] in fields}
 
 
 def _check_lists(lists: Mapping[str, list]) -> None:
@@ -87,28 +81,28 @@ def _check_settings(settings: Mapping[str, Any], declared: Mapping[str, Paramete
             raise ValueError(f"settings={settings}: {field} has a parameter of its own, {owner}")
 
 
-def _check_fields(values: Mapping[str, Any]) -> None:
-    """Refuses a value that its field of RunConfig never has, whatever run it is for."""
-    from vae_core.runs.config import RunConfig
-
-    RunConfig(**{name: value for name, value in values.items() if name in RunConfig.model_fields})
-
-
-def _planning_cells(notebook: str | Path) -> list[str]:
-    """The code between the parameters and the end of the last cell tagged `plan`."""
-    sources, tags = zip(*code_cells(notebook), strict=True)
-    last = max((i for i, tag in enumerate(tags) if "plan" in tag), default=-1)
-    first = max((i for i, tag in enumerate(tags[: last + 1]) if "parameters" in tag), default=-1)
-    return list(sources[first + 1 : last + 1])
+def _steps(notebook: str | Path, values: Mapping[str, Any]) -> list[CodeType | Mapping[str, Any]]:
+    """The cells up to the last one tagged `plan`, the values behind those of the parameters."""
+    cells = [cell for cell in code_cells(notebook) if "injected-parameters" not in cell[1]]
+    last = max((i for i, (_, tags) in enumerate(cells) if "plan" in tags), default=-1)
+    steps: list[CodeType | Mapping[str, Any]] = []
+    for source, tags in cells[: last + 1]:
+        steps.append(compile(COMMAND.sub(r"\1pass", source), str(notebook), "exec"))
+        if "parameters" in tags:
+            steps.append(values)
+    return steps
 
 
-def _asked_for(code: Iterable[CodeType], names: dict[str, Any], folder: Path) -> list[Any]:
+def _asked_for(steps: Iterable[CodeType | Mapping[str, Any]], folder: Path) -> list[Any]:
     """The runs that cells would train, up to the first cell that fails, as in a kernel it would."""
-    with _LOCK, _nothing_changed(folder), _listed() as missing:
+    names: dict[str, Any] = {"__name__": "__main__", "display": print}
+    with _untrained(folder) as missing:
         try:
-            names["__name__"] = "__main__"
-            for cell in code:
-                exec(cell, names)
+            for step in steps:
+                if isinstance(step, CodeType):
+                    exec(step, names)
+                else:
+                    names.update(step)
         except (ValueError, DataNotFound):
             raise
         except Exception:
@@ -117,8 +111,13 @@ def _asked_for(code: Iterable[CodeType], names: dict[str, Any], folder: Path) ->
 
 
 @contextlib.contextmanager
-def _listed() -> Iterator[dict[str, Any]]:
-    """The runs that `get_or_run` is asked for within and that are not stored, by their keys."""
+def _untrained(folder: Path) -> Iterator[dict[str, Any]]:
+    """The runs that `get_or_run` is asked for within and that are not stored, by their keys.
+
+    What is printed there, and set of the process, is gone afterwards.
+    """
+    import torch
+
     import vae_core.runs
     from vae_core.runs.hardware import device_of
 
@@ -132,26 +131,17 @@ def _listed() -> Iterator[dict[str, Any]]:
                 missing[config.key] = config
         return run or _Untrained()
 
-    with (
-        mock.patch.object(vae_core, "get_or_run", get_or_run),
-        mock.patch.object(vae_core.runs, "get_or_run", get_or_run),
-    ):
-        yield missing
-
-
-@contextlib.contextmanager
-def _nothing_changed(folder: Path) -> Iterator[None]:
-    """What the cells print, where they work and what they set is gone afterwards."""
-    import torch
-
     n_threads, printed = torch.get_num_threads(), io.StringIO()
     with (
+        _LOCK,
+        mock.patch.object(vae_core, "get_or_run", get_or_run),
+        mock.patch.object(vae_core.runs, "get_or_run", get_or_run),
         mock.patch.dict(os.environ),
         contextlib.chdir(folder),
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
     ):
         try:
-            yield
+            yield missing
         finally:
             torch.set_num_threads(n_threads)
