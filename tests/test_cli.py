@@ -394,7 +394,7 @@ def test_numbers_are_decimal_however_they_are_padded():
 @pytest.mark.parametrize("pair", ["latent_dim=", "latent_dim= "])
 def test_an_empty_value_is_no_default(pair):
     """What a shell makes of a variable that is not set."""
-    with pytest.raises(ParameterError, match="latent_dim: the value is empty; write none"):
+    with pytest.raises(ParameterError, match="latent_dim: the value is empty; leave it out"):
         read_settings(["dataset=digits", pair])
 
 

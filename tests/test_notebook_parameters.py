@@ -16,11 +16,6 @@ CASES = {
         TINY | {"algorithms": ["aevb", "mcem"], "latent_dims": [2], "seeds": [3]},
         ["mcem has no encoder", "Figure of 1 panel", "Digits (8x8)  2  AEVB  3"],
     ),
-    "nothing but an algorithm without a bound": (
-        "figures/fig2_lower_bound",
-        TINY | {"algorithms": ["mcem"], "latent_dims": [2]},
-        ["mcem has no encoder", "Figure of 0 panels"],
-    ),
     "two numbers of latent variables in Figure 3": (
         "figures/fig3_marginal_likelihood",
         TINY

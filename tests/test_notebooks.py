@@ -44,10 +44,20 @@ settings = {}
 """
 
 
-def write(path, *cells, parameters=PARAMETERS, tags=()):
-    """A notebook of a text cell, a cell of parameters and the given code cells."""
+PLAN = """\
+import vae_core as vc
+
+for dataset in datasets:
+    for latent_dim in latent_dims:
+        vc.RunConfig(dataset=dataset, latent_dim=latent_dim, n_train=n_train, **settings)
+"""
+
+
+def write(path, *cells, parameters=PARAMETERS, tags=(), plan=()):
+    """A notebook of a text cell, a cell of parameters, cells to plan by and other code cells."""
     first = new_code_cell(parameters, metadata={"tags": ["parameters", *tags]})
-    code = [new_code_cell(source) for source in cells]
+    code = [new_code_cell(source, metadata={"tags": ["plan"]}) for source in plan]
+    code += [new_code_cell(source) for source in cells]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=[new_markdown_cell("Text"), first, *code]), path)
     return path
@@ -62,7 +72,7 @@ def printed(path):
 
 @pytest.fixture
 def notebook(tmp_path):
-    return write(tmp_path / "book" / "figures" / "fig.ipynb", "print(latent_dims)")
+    return write(tmp_path / "book" / "figures" / "fig.ipynb", "print(latent_dims)", plan=[PLAN])
 
 
 @pytest.fixture
@@ -137,12 +147,26 @@ def test_a_notebook_without_such_a_cell_declares_nothing(tmp_path):
         ({"step_size": -1}, r"step_size=-1 must be above 0 \(default 0.01\)"),
         ({"datasets": []}, r"datasets=\[\] is empty; name at least one"),
         # what no run can have
-        ({"datasets": ["cifar10"]}, "fig.ipynb: .*'cifar10'"),
-        ({"latent_dims": [2, 0]}, "fig.ipynb: latent_dim=0: .* greater than or equal to 1"),
-        ({"datasets": ["digits"], "n_train": 1501}, "digits has 1500 training images"),
-        ({"settings": {"stepsize": 0.1}}, "unknown field 'stepsize'.*'step_size'"),
+        ({"datasets": ["cifar10"], "latent_dims": [2]}, "fig.ipynb: datasets='cifar10'"),
+        (
+            {"datasets": ["no.npz"], "latent_dims": [2]},
+            "fig.ipynb: datasets=.*give the path of one",
+        ),
+        ({"latent_dims": [None]}, r"latent_dims=\[None\] has an empty element: leave .* out"),
+        ({"latent_dims": [2, 0]}, "fig.ipynb: latent_dims=0: .* greater than or equal to 1"),
+        (
+            {"datasets": ["digits"], "latent_dims": [2], "n_train": 1501},
+            "digits has 1500 training images",
+        ),
+        (
+            {"latent_dims": [2], "settings": {"stepsize": 0.1}},
+            "unknown field 'stepsize'.*'step_size'",
+        ),
         ({"settings": {"latent_dim": 2}}, "latent_dim has a parameter of its own, latent_dims"),
-        ({"settings": {"n_mc": "2"}}, "n_mc='2': Input should be a valid integer"),
+        (
+            {"latent_dims": [2], "settings": {"n_mc": "2"}},
+            "n_mc='2': Input should be a valid integer",
+        ),
         ({"latent_dims": list(range(1, 3000))}, "5,998 runs are asked for, more than 2,000"),
     ],
 )
@@ -283,6 +307,12 @@ def test_an_output_that_is_no_notebook_is_refused_before_a_kernel_starts(name, t
         execute(notebook, tmp_path / name)
 
 
+def test_an_output_where_no_folder_can_be_is_refused_before_a_kernel_starts(tmp_path, no_kernel):
+    notebook = write(tmp_path / "a.ipynb", "x = 1")
+    with pytest.raises(ParameterError, match=r"output=.*a.ipynb cannot be made.*with -o"):
+        execute(notebook, notebook / "out.ipynb")
+
+
 @pytest.mark.parametrize(
     "name, values, words",
     [
@@ -294,6 +324,7 @@ def test_an_output_that_is_no_notebook_is_refused_before_a_kernel_starts(name, t
         ("models", {"shown": [20]}, "is not 0 to 19"),
         ("estimators", {"n_draws": 1}, "is not 2 to 100,000"),
         ("fig2_lower_bound", {"latent_dims": [2, 2]}, "names 2 twice"),
+        ("fig2_lower_bound", {"algorithms": ["mcem"]}, "no lower bound.*fig3_marginal_likelihood"),
     ],
 )
 def test_a_notebook_of_the_book_refuses_what_it_cannot_show(name, values, words):

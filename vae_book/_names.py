@@ -46,14 +46,21 @@ def output_name(notebook: Path, values: Mapping[str, Any]) -> str:
 
 
 def output_path(output: str | Path) -> Path:
-    """The whole path of the notebook that an execution writes.
+    """The whole path of the notebook that an execution writes; its folder is there then.
 
     Raises:
-        ParameterError: it is a folder, or its name is not that of a notebook.
+        ParameterError: it is a folder, its name is not that of a notebook, or none can be there.
     """
     path = Path(output).resolve()
     if path.suffix != ".ipynb" or path.is_dir():
         raise ParameterError(f"output={str(output)!r}: use a file whose name ends in .ipynb")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(
+            f"output={str(output)!r}: {path.parent} cannot be made ({error.strerror}); "
+            "write elsewhere, with -o"
+        ) from None
     return path
 
 

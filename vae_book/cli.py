@@ -261,22 +261,20 @@ def execute(
 
     NOTEBOOK is a file, or the name of a notebook of the book such as fig2_lower_bound.
     """
-    from vae_book.notebooks import all_values, declared_parameters, find_notebook, read_values
-    from vae_book.notebooks import execute as execute_notebook
+    from vae_book import notebooks
+    from vae_book.planned import missing_runs
+    from vae_book.settings import ask_before_long_training
 
-    path = find_notebook(notebook)
+    path = notebooks.find_notebook(notebook)
     if list_only:
-        for parameter in declared_parameters(path).values():
+        for parameter in notebooks.declared_parameters(path).values():
             click.echo(f"{parameter.name}: {parameter.type} = {parameter.default}")
         return
-    values = read_values(path, pairs)
+    values = notebooks.read_values(path, pairs)
+    values = notebooks.all_values(path, values, params_file)
     if not train:
-        from vae_book.planned import missing_runs
-        from vae_book.settings import ask_before_long_training
-
-        given = all_values(path, values, params_file)
-        ask_before_long_training(missing_runs(declared_parameters(path).values(), given))
-    done = execute_notebook(path, output, values, params_file=params_file, progress=not quiet)
+        ask_before_long_training(missing_runs(path, values))
+    done = notebooks.execute_checked(path, output, values, progress=not quiet)
     click.echo(done)
     if html:
         from vae_book.page import write_page

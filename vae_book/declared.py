@@ -52,6 +52,8 @@ class Parameter(NamedTuple):
         """The value with tuples as lists; ParameterError says why it is none for this parameter."""
         value = _tuples_to_lists(value)
         where = f"{self.name}={shown(value)}"
+        if isinstance(value, list) and None in value and "None" not in self.type:
+            raise ParameterError(f"{where} has an empty element: leave {self.name} out instead")
         try:
             TypeAdapter(_type(_parse(self.type)), config=_STRICT).validate_python(value)
         except ValidationError:
@@ -83,13 +85,13 @@ def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
     Raises:
         ParameterError: the file is no notebook, or the cell is not as described above.
     """
-    for cell in _cells(notebook):
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
+    for source, tags in code_cells(notebook):
+        if "parameters" in tags:
             try:
-                comments = _comments(cell.source)
+                comments = _comments(source)
                 found = [
                     parameter._replace(comment=comments.get(statement.end_lineno, ""))
-                    for statement in ast.parse(cell.source).body
+                    for statement in ast.parse(source).body
                     if (parameter := _parameter(statement)) is not None
                 ]
                 return {parameter.name: parameter for parameter in found}
@@ -115,9 +117,11 @@ def check_types(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, An
         raise ParameterError(f"{notebook}: {error}") from None
 
 
-def _cells(notebook: str | Path) -> list[nbformat.NotebookNode]:
+def code_cells(notebook: str | Path) -> list[tuple[str, list[str]]]:
+    """Source and tags of each cell with code; ParameterError if the file is no notebook."""
     try:
-        return nbformat.read(notebook, as_version=4).cells
+        cells = nbformat.read(notebook, as_version=4).cells
+        return [(c.source, c.metadata.get("tags", [])) for c in cells if c.cell_type == "code"]
     except (OSError, ValueError, TypeError, AttributeError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ParameterError(f"{notebook} cannot be read as a notebook: {reason}") from None

@@ -1,8 +1,8 @@
 """Execution of the book's notebooks with other parameters.
 
 papermill only warns about a parameter that a notebook does not declare, and takes a value of any
-type. Here both are refused before a kernel starts (see `vae_book.declared`), and so is a setting
-that no run can have (`vae_book.planned`).
+type. Here both are refused before a kernel starts (see `vae_book.declared`), and so is what gives a
+run that there cannot be (`vae_book.planned`).
 """
 
 import os
@@ -18,18 +18,18 @@ import nbformat
 
 from vae_book._kernel import ThisPythonKernelManager, stop, until_started
 from vae_book._names import book_of, find_notebook, is_named, output_name, output_path
+from vae_book._outputs import strip
 from vae_book.declared import Parameter, check_types, declared_parameters
 from vae_book.params import (
     ParameterError,
     Params,
     load_params,
     nearest,
-    one_line,
     parse_pair,
     parse_yaml,
     shown,
 )
-from vae_book.planned import check_device, planned_runs
+from vae_book.planned import missing_runs
 
 __all__ = [
     "NotebookFailed",
@@ -42,6 +42,7 @@ __all__ = [
     "check_values",
     "declared_parameters",
     "execute",
+    "execute_checked",
     "find_notebook",
     "load_params",
     "output_name",
@@ -78,11 +79,9 @@ def check_values(notebook: str | Path, values: Mapping[str, Any]) -> dict[str, A
     values = check_types(notebook, values)
     if "datasets" in values:
         values["datasets"] = list(map(_whole, values["datasets"]))
-    try:
-        for config in planned_runs(declared_parameters(notebook).values(), values):
-            check_device(config)
-    except ValueError as error:
-        raise ParameterError(f"{notebook}: {one_line(error)}") from None
+    declared = declared_parameters(notebook)
+    if any(value != declared[name].value for name, value in values.items()):
+        missing_runs(notebook, values)
     return values
 
 
@@ -178,10 +177,16 @@ def execute(
         ParameterError: an unknown name, a wrong type or a wrong output; no kernel was started.
         NotebookFailed: a cell failed. What was executed is left in `<output>.failed.ipynb`.
     """
+    values = all_values(Path(notebook).resolve(), parameters or {}, params_file)
+    return execute_checked(notebook, output, values, progress=progress)
+
+
+def execute_checked(
+    notebook: str | Path, output: str | Path | None, values: dict[str, Any], *, progress: bool
+) -> Path:
+    """As `execute`, with all values as `all_values` returned them."""
     notebook = Path(notebook).resolve()
-    values = all_values(notebook, parameters or {}, params_file)
     output = output_path(output or output_name(notebook, values))
-    output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".execute-", dir=output.parent) as folder:
         temporary = Path(folder) / output.name
         failed = output.with_suffix(".failed.ipynb")
@@ -190,7 +195,7 @@ def execute(
         except NotebookFailed as error:
             os.replace(temporary, failed)
             raise NotebookFailed(f"{error}\nWhat was executed is in {failed}") from error.__cause__
-        _strip(temporary, values)
+        strip(temporary, values)
         os.replace(temporary, output)
     if failed != notebook:
         failed.unlink(missing_ok=True)
@@ -283,38 +288,3 @@ def _tell(node: nbformat.NotebookNode, notebook: Path, values: dict[str, Any]) -
 
 def _is_injected(cell: nbformat.NotebookNode) -> bool:
     return "injected-parameters" in cell.metadata.get("tags", [])
-
-
-def _strip(output: Path, values: dict[str, Any]) -> None:
-    """Leaves no times, progress bars and paths of this machine in an executed notebook."""
-    node = nbformat.read(output, as_version=4)
-    node.metadata["papermill"] = {"parameters": values}
-    for cell in node.cells:
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        if cell.metadata.get("tags") == []:
-            del cell.metadata["tags"]
-        if cell.cell_type == "code":
-            cell.outputs = _without_bars(cell.outputs)
-    nbformat.write(node, output)
-
-
-def _without_bars(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """The outputs, before them what a terminal shows of stderr in the end, if there is any.
-
-    A progress bar over what is quick leaves nothing there, but all its states in a notebook.
-    """
-    stderr = "".join(out.text for out in outputs if out.get("name") == "stderr")
-    others = [out for out in outputs if out.get("name") != "stderr"]
-    left = "\n".join(map(_overwritten, stderr.split("\n")))
-    if not left.strip():
-        return others
-    return [nbformat.v4.new_output("stream", name="stderr", text=left), *others]
-
-
-def _overwritten(line: str) -> str:
-    """What is left of a line in which each carriage return goes back to its beginning."""
-    seen = ""
-    for part in line.split("\r"):
-        seen = part + seen[len(part) :]
-    return seen.rstrip()

@@ -72,7 +72,7 @@ def parse_pair(pair: str) -> tuple[str, str]:
     if not (equals and name.strip().isidentifier()):
         raise ParameterError(f"-p {pair}: write -p NAME VALUE or -p NAME=VALUE")
     if not value.strip():
-        raise ParameterError(f"-p {name.strip()}: the value is empty; write none for the default")
+        raise ParameterError(f"-p {name.strip()}: the value is empty; leave it out for the default")
     return name.strip(), value
 
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import vae_core as vc
+from vae_core.algorithms import ALGORITHMS
 from vae_core.data import DataNotFound
 from vae_core.runs import MissingRunError, Run
 from vae_core.runs.config import RunConfig
@@ -67,6 +68,22 @@ def config_of(
     if dataset == "freyface":
         fields["split_seed"] = seed
     return RunConfig(**(fields | dict(settings)))
+
+
+def with_bound(algorithms: Iterable[str]) -> list[str]:
+    """Those of the algorithms that have a lower bound, and names that stand for none.
+
+    Raises:
+        ValueError: none has; it says where their curves are.
+    """
+    algorithms = list(algorithms)
+    found = [a for a in algorithms if a not in ALGORITHMS or ALGORITHMS[a].bound is not None]
+    if not found:
+        raise ValueError(
+            f"algorithms={algorithms}: without an encoder there is no lower bound; take aevb or "
+            "wake_sleep, or execute fig3_marginal_likelihood, which shows log p(x)"
+        )
+    return found
 
 
 def experiment_of(config: RunConfig) -> tuple[str, int, str, int]:

@@ -127,12 +127,12 @@ def run_one(notebook, values, inputs, stage, progress, force):
 
 
 def execute_one(notebook, executed, values, stage, progress):
-    from vae_book.notebooks import execute
+    from vae_book.notebooks import execute_checked
 
     staged = stage / notebook.relative_to(ROOT)
     executed.with_suffix(".json").unlink(missing_ok=True)
     started = time.monotonic()
-    execute(staged, executed, values, progress=progress)
+    execute_checked(staged, executed, values, progress=progress)
     seconds = time.monotonic() - started
     finish(executed)
     return {

@@ -33,7 +33,10 @@ def npz_spec(name: str) -> DatasetSpec:
         state = path.stat()
     except (OSError, RuntimeError) as error:  # RuntimeError: ~ of a user who is not known
         why = getattr(error, "strerror", None) or error
-        raise DataNotFound(f"dataset={name!r}: there is no such file ({why})") from error
+        raise DataNotFound(
+            f"dataset={name!r}: there is no such file ({why}); "
+            "give the path of one, or the name of a data set"
+        ) from error
     return _spec(path, state.st_mtime_ns, state.st_size)
 
 
