@@ -1,9 +1,9 @@
-"""Data sets of one's own: an ``.npz`` file with the arrays ``train`` and ``test``.
+"""Your own data sets: an ``.npz`` file with the arrays ``train`` and ``test``.
 
-``numpy.savez("faces.npz", train=..., test=...)`` makes one. Optional are ``valid``, the labels
-``train_labels``, ``valid_labels`` and ``test_labels``, and ``image_shape``, the (height, width) of
-an image. Rows are images, (N, D) or (N, height, width), of one type: floats in [0, 1], bytes that
-stand for byte / 255, or bytes that are all 0 or 1.
+``numpy.savez("faces.npz", train=..., test=...)`` writes one. Optional arrays are ``valid``, the
+labels ``train_labels``, ``valid_labels`` and ``test_labels``, and ``image_shape``, the (height,
+width) of an image. Rows are images, (N, D) or (N, height, width), all of one type: floats in [0,
+1], bytes that stand for byte / 255, or bytes that are all 0 or 1.
 """
 
 import functools
@@ -22,7 +22,7 @@ KNOWN = {*PARTS, *(f"{part}_labels" for part in PARTS), "image_shape"}
 
 
 def npz_spec(name: str) -> DatasetSpec:
-    """What is known of the file at ``name``; read once, and again when the file has changed.
+    """The description of the file at ``name``; read once, and again when the file has changed.
 
     Raises:
         DataNotFound: there is no such file.
@@ -58,7 +58,7 @@ def _spec(path: Path, mtime_ns: int, size: int) -> DatasetSpec:
 
 
 def name_of(path: Path) -> str:
-    """How runs on the file are called."""
+    """The name of the data set in the keys of runs."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40].strip("_-") or "data"
 
 
@@ -105,7 +105,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tupl
 
 
 def _check_scale(arrays: dict[str, np.ndarray]) -> None:
-    """Refuses truth values beside bytes that stand for byte / 255."""
+    """Refuses booleans in one part beside bytes that stand for byte / 255 in another."""
     parts = {part: arrays[part] for part in PARTS if part in arrays}
     truths = [part for part, array in parts.items() if array.dtype == np.bool_]
     for part, array in parts.items():
@@ -135,7 +135,7 @@ def _rows(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _image_shape(arrays: dict[str, np.ndarray], n_pixels: int) -> tuple[int, int]:
-    """As given, or of (N, height, width) rows, or a square; else one row of pixels."""
+    """The given shape, or that of (N, height, width) rows, or a square, or one row of pixels."""
     if "image_shape" not in arrays:
         if arrays["train"].ndim == 3:
             height, width = arrays["train"].shape[1:]
@@ -166,7 +166,7 @@ def _labels(part: str, arrays: dict[str, np.ndarray], n_rows: int) -> np.ndarray
 
 
 def _levels(arrays: dict[str, np.ndarray]) -> int:
-    """A pixel is its value / levels."""
+    """1 or 255: a pixel is its value / levels."""
     if arrays["train"].dtype == np.float32:
         return 1
     return 1 if max(arrays[part].max(initial=0) for part in PARTS) <= 1 else 255

@@ -26,8 +26,8 @@ def choose_step_size(
         the end (-inf if it diverged).
 
     Raises:
-        ValueError: the algorithm has no bound, no candidate gave a finite one, or one is not a
-            finite number above 0; ``candidates`` is no list.
+        ValueError: the algorithm has no bound, no candidate gave a finite one, ``candidates`` is
+            not a list, or one of them is not a finite number above 0.
     """
     check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
     check_count("n_samples", n_samples)
