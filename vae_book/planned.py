@@ -66,7 +66,7 @@ def _planned_fields(
     for field in settings:
         owner = next((name for name in chosen if name in (field, f"{field}s")), None)
         if owner is not None:
-            raise ValueError(f"settings={settings}: {field} has a parameter of its own, {owner}")
+            raise ValueError(f"settings={settings}: set {field} by its own parameter, {owner}")
     n_runs = math.prod(map(len, grid.values()))
     if n_runs > MAX_RUNS:
         raise ValueError(

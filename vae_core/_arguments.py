@@ -40,7 +40,7 @@ def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
 def check_kind(name: str, value: Any, kind: type, remedy: str) -> None:
     """Requires an instance of a class; ``remedy`` says how to get one."""
     if not isinstance(value, kind):
-        raise ValueError(f"{name}={_shown(value)} is no {kind.__name__}: {remedy}")
+        raise ValueError(f"{name}={_shown(value)} is not a {kind.__name__}: {remedy}")
 
 
 def check_generator(generator: Any) -> None:

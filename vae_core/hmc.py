@@ -119,9 +119,8 @@ def step(
 ) -> tuple[HMCState, HMCInfo]:
     """One HMC transition of every chain: fresh momentum, leapfrog steps, Metropolis test.
 
-    step_size is one number or (chains,). The random numbers can be given: ``momentum`` (chains,
-    dim) ~ N(0, I), and ``uniform`` (chains,) on (0, 1). A chain accepts its proposal if its
-    ``uniform`` is below its acceptance probability.
+    step_size is a number or (chains,). Noise can be given: ``momentum`` (chains, dim) ~ N(0, I) and
+    ``uniform`` (chains,) on (0, 1); a proposal is accepted if its probability is above ``uniform``.
     """
     position = state.position
     noise = noise_like(position, generator)
@@ -230,16 +229,14 @@ def sample(
     """Runs HMC on all chains from z0 (chains, dim): samples (n_samples, chains, dim), diagnostics.
 
     Args:
-        log_prob: (chains, dim) -> (chains,) in nats, differentiated by autograd. If
-            ``log_prob_and_grad`` is given, that is used instead, and log_prob may be None.
-        n_burnin: number of transitions that are discarded. During these, dual averaging tunes each
-            chain's step size to the acceptance probability ``target_accept``; then the step size is
-            frozen. With 0 it is ``step_size`` itself.
+        log_prob: (chains, dim) -> (chains,) in nats, differentiated by autograd; may be None if
+            ``log_prob_and_grad`` is given, which is then used.
+        n_burnin: discarded transitions, in which dual averaging tunes each chain's step size to
+            ``target_accept``; then it is frozen. With 0 it is ``step_size`` itself.
         step_size: where the tuning starts, a number or (chains,); None finds one.
-        jitter: at each transition each chain's step size is multiplied by a uniform number from 1 -
-            jitter to 1 + jitter, so that no trajectory resonates with its target. Without it,
-            estimates by Appendix D scatter twice as much.
-        shared_step: one step size for all chains, tuned to their mean acceptance probability.
+        jitter: each transition scales each chain's step by a uniform number in 1 +- jitter, so that
+            no trajectory resonates with its target: without it Appendix D scatters twice as much.
+        shared_step: one step size for all chains, tuned to their mean acceptance.
 
     Raises:
         ValueError: names the argument, its value and what it must be.

@@ -73,7 +73,10 @@ def exact_moments(model: VAE) -> ExactMoments:
     """
     head, d = only_layer(model.decoder), model.data_dim
     if model.hidden or model.likelihood != "gaussian" or head.weight[d:].any():
-        raise ValueError("closed forms need hidden=(), likelihood='gaussian' and a constant noise")
+        raise ValueError(
+            f"hidden={model.hidden}, likelihood={model.likelihood!r}: closed forms need hidden=(), "
+            f"likelihood='gaussian' and a constant noise, as linear_gaussian makes it"
+        )
     weight, offset = head.weight[:d], head.bias[:d].clone()
     marginal = weight @ weight.T + head.bias[d:].exp().diag()
     gain = torch.linalg.solve(marginal, weight).T

@@ -119,7 +119,7 @@ def _download(url: str, target: Path, expected: Content, *, progress: bool) -> P
         download = pooch.HTTPDownloader(progressbar=progress, timeout=10)
         download(url, str(temporary), None)
         if content_of(temporary) != expected:
-            raise ValueError("what it delivers has another sha256")
+            raise ValueError("the downloaded file has another sha256")
     return target
 
 

@@ -70,7 +70,7 @@ def read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[int, int]]:
     """
     try:
         if not zipfile.is_zipfile(path):
-            raise ValueError("it is no archive; numpy.savez makes one")
+            raise ValueError("it is not an archive; numpy.savez makes one")
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except Exception as error:  # numpy and zipfile raise whatever their parsers meet
@@ -88,7 +88,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tupl
             raise ValueError(f"unknown array {name!r}; known are {', '.join(sorted(KNOWN))}")
     for name in ("train", "test"):
         if name not in arrays:
-            raise ValueError(f"no array {name!r}; there is {', '.join(arrays) or 'none'}")
+            raise ValueError(f"no array {name!r}; the file has {', '.join(arrays) or 'none'}")
     _check_scale(arrays)
     rows = {part: _rows(part, arrays[part]) for part in PARTS if part in arrays}
     train = rows["train"]
@@ -96,7 +96,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tupl
         if array.shape[1] != train.shape[1] or array.dtype != train.dtype:
             raise ValueError(
                 f"{part} has {array.shape[1]} pixels of {array.dtype}, train {train.shape[1]} of "
-                f"{train.dtype}: make them alike"
+                f"{train.dtype}: make them alike in number and type"
             )
     shape = _image_shape(arrays, train.shape[1])
     rows.setdefault("valid", train[:0])

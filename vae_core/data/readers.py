@@ -38,7 +38,9 @@ def read(spec: DatasetSpec, progress: bool) -> tuple[Images, ...]:
     if spec.path is not None:
         return _read_own(spec.path, spec.sha256)
     if spec.name in ARRAYS:
-        raise ValueError(f"dataset={spec.name!r} was arrays, which are not kept: use vc.fit again")
+        raise ValueError(
+            f"dataset={spec.name!r} was made from arrays, which are not stored: call vc.fit again"
+        )
     if spec.name not in READERS:
         raise ValueError(f"dataset={spec.name!r} has no reader in vae_core/data/readers.py: add it")
     return READERS[spec.name](spec, progress)

@@ -121,7 +121,7 @@ def log_marginal(
     estimator = _method(method, options)
     check_arguments(model, x, generator)
     if not len(x):
-        raise ValueError("x has no rows")
+        raise ValueError("x has no rows: give one datapoint at least")
     if n_samples is not None:
         check_count("n_samples", n_samples)
         options["n_samples"] = n_samples

@@ -15,7 +15,7 @@ def check_arguments(
 ) -> None:
     """Refuses what would give NaN, a wrong number, or an error from deep inside."""
     if not hasattr(model, "log_joint") or not hasattr(model, "latent_dim"):
-        raise ValueError(f"model={model!r}: one with latent_dim and log_joint(x, z) is needed")
+        raise ValueError(f"model={model!r}: a module with latent_dim and log_joint(x, z) is needed")
     check_kind("x", x, Tensor, "torch.as_tensor makes one")
     weights = model.parameters() if isinstance(model, nn.Module) else ()
     dtype = next((weight.dtype for weight in weights), torch.get_default_dtype())

@@ -95,14 +95,14 @@ def _check(latent_dim: int, n_fit: int, density: str) -> None:
     least = 2 * (latent_dim + 1)  # with fewer, a chain that rejects a move or two is degenerate
     if n_fit < least:
         raise ValueError(
-            f"Appendix D with {n_fit} samples to fit in {latent_dim} latent dimensions: the "
-            f"fitted covariance would be all but singular; at least {least} are needed"
+            f"Appendix D fits a covariance to {n_fit} samples in {latent_dim} latent dimensions: "
+            f"it would be nearly singular; raise n_samples so that at least {least} are fitted"
         )
     if latent_dim >= RELIABLE_BELOW:
         warnings.warn(
             f"Appendix D in {latent_dim} latent dimensions: the fitted density misses the "
             "posterior and the estimate errs high by an unknown amount (the paper uses it below "
-            f"{RELIABLE_BELOW}); importance_sampling or ais serve better",
+            f"{RELIABLE_BELOW}); use importance_sampling or ais",
             stacklevel=2,
         )
 

@@ -56,8 +56,8 @@ def quadrature(
     dim = model.latent_dim
     if dim not in PER_AXIS:
         raise ValueError(
-            f"quadrature in {dim} latent dimensions: the grid grows as its power; at most "
-            f"{max(PER_AXIS)} are served, use importance_sampling or ais"
+            f"quadrature in {dim} latent dimensions: its grid would be too large; at most "
+            f"{max(PER_AXIS)} are possible, use importance_sampling or ais"
         )
     check_between("tolerance", tolerance, 0)
     log_joint = log_joint_of(model, x).double()
@@ -89,7 +89,7 @@ class Grid:
         if per_axis**dim > max_points:
             raise QuadratureError(
                 f"quadrature with n_samples={max_points}: the first grid in {dim} latent "
-                f"dimensions has {per_axis**dim:,} points"
+                f"dimensions has {per_axis**dim:,} points; use more"
             )
         axis, two = torch.arange(per_axis, device=device), torch.arange(2, device=device)
         self.dim, self.per_axis, self.max_points = dim, per_axis, max_points
@@ -164,7 +164,8 @@ def refine(
         if n_points > grid.max_points:
             raise QuadratureError(
                 f"quadrature did not reach tolerance={tolerance} with n_samples="
-                f"{grid.max_points} points: the posterior is narrower than {width:.2g}"
+                f"{grid.max_points} points: the posterior is narrower than {width:.2g}; "
+                f"use more points"
             )
         z = grid.centres(index, width).unsqueeze(1)  # (cells, 1, dim)
         parts = [density(block) for block in z.split(BLOCK)]

@@ -110,7 +110,7 @@ def metric_problems(run: Run) -> list[str]:
         if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers.values()):
             found.append(f"the metric {name} is not finite")
         elif not _is_plausible(run, name, numbers):
-            found.append(f"the metric {name} cannot be: {value}")
+            found.append(f"the metric {name} is impossible: {value}")
     return found
 
 

@@ -44,9 +44,8 @@ class RunConfig(BaseModel):
 
     The experiments of the book's Figure 2 are those of ``vae_book.readings.config_of``. A field
     left at None takes its default, which may be the data set's own (``DATASETS``), so a finished
-    RunConfig always shows what was used. Only ``prior_sd=None`` has a meaning itself: no prior.
-    Numbers of numpy and torch, and whole floats such as 1e6, are converted to Python's own; strings
-    are never read as numbers.
+    RunConfig always shows what was used; only ``prior_sd=None`` has a meaning itself: no prior.
+    Numpy's and torch's numbers and whole floats are converted; strings are never read as numbers.
 
     Raises:
         ValueError: (pydantic's ValidationError) names the field, its value and the remedy.
@@ -58,7 +57,7 @@ class RunConfig(BaseModel):
     )
 
     dataset: str = Field(default="mnist", description="a name, or the path of an .npz file")
-    data_sha256: str | None = Field(default=None, description="of that file; found, not given")
+    data_sha256: str | None = Field(default=None, description="of that file; filled in for you")
     n_train: int = from_data_set(ge=1, description="first n training images; None: all")
     binarize: bool = Field(default=False, description="train and test on one draw of x")
     split_seed: int = Field(default=0, ge=0, lt=2**32, description="seed of Frey Face's split")
@@ -166,7 +165,7 @@ class RunConfig(BaseModel):
             )
         if self.log_marginal == "quadrature" and self.latent_dim > MOST_INTEGRATED:
             raise ValueError(
-                f"log_marginal='quadrature' with latent_dim={self.latent_dim}: it serves at most "
+                f"log_marginal='quadrature' with latent_dim={self.latent_dim}: it allows at most "
                 f"{MOST_INTEGRATED} latent variables; use 'hmc_density' or 'importance_sampling'"
             )
         least = 2 * (self.latent_dim + 1)
@@ -242,7 +241,7 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"n_samples={self.n_samples} with {sizes}n_mc={self.n_mc}, "
                 f"mcem_leapfrog={self.mcem_leapfrog} would take about {years:,.0f} years; "
-                f"use less of them (at most {MOST_YEARS:.0f} years)"
+                f"use smaller numbers (at most {MOST_YEARS:.0f} years)"
             )
 
     @property
@@ -252,7 +251,6 @@ class RunConfig(BaseModel):
 
     @property
     def data_dim(self) -> int:
-        """Number of pixels of an image."""
         return self.spec.data_dim
 
     @property

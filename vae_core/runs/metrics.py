@@ -116,8 +116,8 @@ def bound_variance(run: Run, n_draws: int = 50) -> dict:
     if ALGORITHMS[run.config.algorithm].bound is None:
         having = [name for name, kind in ALGORITHMS.items() if kind.bound is not None]
         raise ValueError(
-            f"run={run.key} is of algorithm={run.config.algorithm!r}, which has no bound: give one "
-            f"of {', '.join(having)}"
+            f"run={run.key} is of algorithm={run.config.algorithm!r}, which has no bound: give a "
+            f"run of {', '.join(having)}"
         )
     return _kept(run, f"bound_variance/test/{n_draws}", lambda: _bound_variance(run, n_draws))
 

@@ -50,7 +50,7 @@ def configs_of(entries: Iterable[dict]) -> list[RunConfig]:
         ValueError: as `grid`, or the section is not a list.
     """
     if isinstance(entries, dict | str) or not isinstance(entries, Iterable):
-        raise ValueError(f"sweep: {entries!r} is no list; begin each entry with a dash")
+        raise ValueError(f"sweep: {entries!r} is not a list; begin each entry with a dash")
     return list({config.key: config for entry in entries for config in grid(entry)}.values())
 
 
@@ -63,7 +63,9 @@ def shard(configs: Iterable[RunConfig], index: int, n_shards: int) -> list[RunCo
     check_count("n_shards", n_shards)
     check_count("index", index, 0)
     if not 1 <= index <= n_shards:
-        raise ValueError(f"shard {index}/{n_shards}: the first number is one of 1 to {n_shards}")
+        raise ValueError(
+            f"shard {index}/{n_shards}: the first number must be one of 1 to {n_shards}"
+        )
     return sorted(configs, key=lambda c: (-training_seconds(c), c.key))[index - 1 :: n_shards]
 
 

@@ -28,8 +28,8 @@ SECONDS_TO_END = 30.0  # as between two checkpoints
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 LONGEST = 300  # bytes: a process number and the name of a folder
 NOT_STARTED = (
-    'the workers did not start: a script calls this below `if __name__ == "__main__":`, since each '
-    "worker imports the script; if it does, there is too little memory for so many workers"
+    'the workers did not start: in a script, call this below `if __name__ == "__main__":`, since '
+    "each worker imports the script; if you do, there is too little memory for so many workers"
 )
 
 
