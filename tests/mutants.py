@@ -9,8 +9,8 @@ first, until one fails. Beside those of NAMED, mutants are evenly spread over a 
 every time. The exit status is 1 if fewer than 85% are killed, if one of NAMED lives, or any other
 that SURVIVORS does not explain.
 
-What came out stands in ``tests/mutants.txt``. A mutant that was killed is not tried again until its
-module changes; remove the file after a change of the tests that may have made them weaker.
+The results are in ``tests/mutants.txt``. A mutant that was killed is not tried again until the code
+of its module changes; remove the file after a change of the tests that may have made them weaker.
 """
 
 import importlib

@@ -135,8 +135,20 @@ class Mutant(NamedTuple):
 
     @property
     def digest(self) -> str:
-        source = self.source.replace('"', "'")  # Python 3.12 quotes f-strings otherwise than 3.11
-        return hashlib.sha256(f"{self.module} {source}".encode()).hexdigest()[:16]
+        """Of the code alone: comments and docstrings may be rewritten."""
+        code = ast.unparse(without_docstrings(ast.parse(self.source)))
+        code = code.replace('"', "'")  # Python 3.12 quotes f-strings otherwise than 3.11
+        return hashlib.sha256(f"{self.module} {code}".encode()).hexdigest()[:16]
+
+
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """The tree with every docstring taken out."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            match node.body:
+                case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+                    node.body = rest or [ast.Pass()]
+    return tree
 
 
 def changed(node: ast.AST) -> ast.AST | None:

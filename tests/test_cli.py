@@ -91,7 +91,7 @@ def test_settings_may_be_written_in_three_ways(monkeypatch, words):
 
 def test_long_training_is_not_begun_unasked():
     output = call("run", "-p", "n_samples=10_000_000", status=2)
-    assert "mnist-aevb-z20-s0-" in output and "takes about 15 minutes: say --train" in output
+    assert "mnist-aevb-z20-s0-" in output and "takes about 15 minutes: use --train" in output
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_execute_knows_the_notebooks_of_the_book(tmp_path, monkeypatch, name):
     ("name", "message"),
     [
         ("fig2_lower_bund", "there is no notebook 'fig2_lower_bund'.*mean 'fig2_lower_bound'"),
-        ("fig", "'fig' is the beginning of more than one notebook: fig2_lower_bound, fig3_"),
+        ("fig", "'fig' begins the name of more than one notebook: fig2_lower_bound, fig3_"),
         ("", "there is no notebook ''"),
     ],
 )

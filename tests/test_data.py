@@ -486,7 +486,7 @@ def test_bad_arrays_are_refused_in_one_line(tmp_path, arrays, message):
 @pytest.mark.parametrize("raw", [b"", b"PK", bytes(100), b"x" * 1000])
 def test_a_file_that_is_no_npz_is_refused(tmp_path, raw):
     (tmp_path / "x.npz").write_bytes(raw)
-    with pytest.raises(ValueError, match="cannot be read as an .npz file: it is no archive"):
+    with pytest.raises(ValueError, match="cannot be read as an .npz file: it is not an archive"):
         RunConfig(dataset=tmp_path / "x.npz")
     with pytest.raises(DataNotFound, match="there is no such file"):
         RunConfig(dataset=str(tmp_path / "y.npz"))

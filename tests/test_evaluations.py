@@ -59,7 +59,7 @@ def test_the_same_run_evaluated_by_quadrature_has_the_truth_in_its_curve():
 def test_quadrature_of_a_curve_serves_as_many_latent_variables_as_quadrature():
     assert max(PER_AXIS) == MOST_INTEGRATED
     RunConfig(latent_dim=3, log_marginal="quadrature")
-    with pytest.raises(ValueError, match="latent_dim=4: it serves at most 3"):
+    with pytest.raises(ValueError, match="latent_dim=4: it allows at most 3"):
         RunConfig(latent_dim=4, log_marginal="quadrature")
 
 

@@ -35,7 +35,7 @@ def test_what_cannot_be_meant_is_refused(name, arguments, message):
 
 
 def test_what_is_no_run_is_refused():
-    with pytest.raises(ValueError, match="run='key' is no Run: find_run"):
+    with pytest.raises(ValueError, match="run='key' is not a Run: find_run"):
         metrics.bound_variance("key")
 
 

@@ -162,7 +162,7 @@ def test_a_notebook_without_such_a_cell_declares_nothing(tmp_path):
             {"latent_dims": [2], "settings": {"stepsize": 0.1}},
             "unknown field 'stepsize'.*'step_size'",
         ),
-        ({"settings": {"latent_dim": 2}}, "latent_dim has a parameter of its own, latent_dims"),
+        ({"settings": {"latent_dim": 2}}, "set latent_dim by its own parameter, latent_dims"),
         (
             {"latent_dims": [2], "settings": {"n_mc": "2"}},
             "n_mc='2': Input should be a valid integer",

@@ -149,5 +149,5 @@ def test_a_lost_file_excuses_no_other_semantics(path):
 
 
 def test_what_is_no_config_is_refused():
-    with pytest.raises(ValueError, match="config=3 is no RunConfig"):
+    with pytest.raises(ValueError, match="config=3 is not a RunConfig"):
         find_run(3)

@@ -100,7 +100,7 @@ def test_what_is_not_the_archive_leaves_nothing(archive, elsewhere, runs, tmp_pa
         sums = release.reference_sums()
         sums.write_text(sums.read_text().replace(sums.read_text()[:8], "0" * 8))
     told = call("reference", "fetch", "--from", archive, status=2)
-    assert "is no archive of this version's runs" in told or "is not the published file" in told
+    assert "is not an archive of this version's runs" in told or "is not the published file" in told
     assert not elsewhere.exists()
 
 

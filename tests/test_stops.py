@@ -418,8 +418,8 @@ def test_shards_share_out_every_run_once():
     [
         ([{"hidden": 16}], "hidden"),
         ([{"a": 1}], "unknown field 'a'"),
-        ({"a": 1}, "is no list"),
-        ("seed", "is no list"),
+        ({"a": 1}, "is not a list"),
+        ("seed", "is not a list"),
         (["seed"], "sweep entry 'seed'"),
         ([{"seed": []}], "seed has no value"),
         ([None], "sweep entry None"),

@@ -29,10 +29,10 @@ def find_notebook(name: str | Path) -> Path:
         return found[0].relative_to(here) if found[0].is_relative_to(here) else found[0]
     if found:
         some = ", ".join(path.stem for path in found)
-        raise ParameterError(f"{str(name)!r} is the beginning of more than one notebook: {some}")
+        raise ParameterError(f"{str(name)!r} begins the name of more than one notebook: {some}")
     hint = nearest(str(name), {*names, *(path.stem for path in book)})
     raise ParameterError(
-        f"there is no notebook {str(name)!r}, neither a file nor of the book; {hint}"
+        f"there is no notebook {str(name)!r}, neither as a file nor in the book; {hint}"
     )
 
 

@@ -12,7 +12,7 @@ PAIRS = click.option(
     "pairs",
     multiple=True,
     metavar="NAME VALUE | NAME=VALUE",
-    help="A setting; the value is YAML, a list may do without brackets: -p latent_dims 2,50.",
+    help="Set NAME to VALUE, written as YAML; a list needs no brackets: -p latent_dims 2,50.",
 )
 
 
@@ -26,7 +26,7 @@ class Shard(click.ParamType):
     ) -> tuple[int, int]:
         index, slash, n_shards = str(value).partition("/")
         if not (slash and index.isdecimal() and n_shards.isdecimal()):
-            self.fail(f"{value!r}: write the part and how many there are, such as 1/8")
+            self.fail(f"{value!r}: write the part and the number of parts, such as 1/8")
         return int(index), int(n_shards)
 
 

@@ -28,7 +28,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.depth = getattr(self, "depth", 0) + 1
         if self.depth > MAX_DEPTH:
-            raise _error(self.peek_event(), f"more than {MAX_DEPTH} lists within lists")
+            raise _error(self.peek_event(), f"lists nested more than {MAX_DEPTH} deep")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -46,7 +46,7 @@ class _Loader(yaml.SafeLoader):
         try:
             return int(node.value.replace("_", ""))
         except ValueError:
-            raise _error(node, f"{node.value!r} is no whole number") from None
+            raise _error(node, f"{node.value!r} is not a whole number") from None
 
     def construct_exponential(self, node: yaml.ScalarNode) -> int | float:
         number = float(node.value)
@@ -95,7 +95,7 @@ def load(text: str) -> Any:
     except (yaml.YAMLError, ValueError) as error:  # a control character, 2020-99-99
         raise ValueError(" ".join(str(error).split())) from None
     except (AttributeError, LookupError):  # what PyYAML raises for `!!bool maybe`
-        raise ValueError("a tag (`!!...`) that its value does not suit") from None
+        raise ValueError("a tag (`!!...`) that does not suit its value") from None
 
 
 def _written_out(node: yaml.Node, sizes: dict[int, int | None]) -> int:

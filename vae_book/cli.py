@@ -20,14 +20,14 @@ from vae_book._pairs import PAIRS, SHARD, PairsCommand, RunCommand
 
 @click.group("vae-core", cls=PackageGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vae_core", message="%(prog)s %(version)s")
-@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the full traceback of an error.")
 def cli(debug: bool) -> None:
     """Auto-Encoding Variational Bayes: data sets, runs, sweeps and notebooks."""
 
 
 @cli.group()
 def data() -> None:
-    """The data sets and their files (folder: VAE_CORE_DATA, else the user's cache)."""
+    """Show or download the data sets (folder: VAE_CORE_DATA, else the user's cache)."""
 
 
 @data.command("status")
@@ -45,7 +45,7 @@ def data_status() -> None:
 @click.argument("names", nargs=-1)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def data_fetch(names: tuple[str, ...], quiet: bool) -> None:
-    """Download what is missing of the data sets NAMES (default: all), and check the rest."""
+    """Download missing files of the data sets NAMES (default: all), and verify the others."""
     from vae_core.data import DATASETS, data_folder, fetch
 
     files = fetch(names or tuple(DATASETS), progress=not quiet)
@@ -54,14 +54,14 @@ def data_fetch(names: tuple[str, ...], quiet: bool) -> None:
 
 @cli.group()
 def reference() -> None:
-    """The committed runs, for an installation without the book (folder: VAE_CORE_REFERENCE)."""
+    """The book's runs, for an installation without the book (folder: VAE_CORE_REFERENCE)."""
 
 
 @reference.command("fetch")
-@click.option("--from", "source", metavar="FILE_OR_ADDRESS", help="Another archive of these runs.")
+@click.option("--from", "source", metavar="FILE_OR_ADDRESS", help="Use this archive instead.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def reference_fetch(source: str | None, quiet: bool) -> None:
-    """Load the runs of this version from its release, and check each file."""
+    """Download the runs of this version from its release, and verify each file."""
     from vae_book.release import fetch
     from vae_book.words import counted
 
@@ -73,7 +73,7 @@ def reference_fetch(source: str | None, quiet: bool) -> None:
 @reference.command("pack")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 def reference_pack(folder: Path) -> None:
-    """Write the archive of the committed runs, for a release, into FOLDER; print its SHA-256."""
+    """Write the archive of the book's runs, for a release, to FOLDER; print its SHA-256."""
     from vae_book.release import pack
 
     archive, sha256 = pack(folder)
@@ -85,7 +85,7 @@ def reference_pack(folder: Path) -> None:
 @click.option(
     "--retrain",
     metavar="KEY",
-    help="Take the settings of a stored run; train it if it has no weights.",
+    help="Use the settings of stored run KEY; train it again if it has no weights.",
 )
 @click.option("--train", is_flag=True, help="Do not ask before a training that takes long.")
 @click.option("--list", "list_only", is_flag=True, help="List the settings with their defaults.")
@@ -95,8 +95,8 @@ def run(
 ) -> None:
     """Train one run, or find it if it is stored, and print its bounds.
 
-    A setting may be given as -p latent_dim=5, -p latent_dim 5 or --latent-dim 5. A run that was
-    stopped goes on from its last checkpoint.
+    A setting is given as -p latent_dim=5, -p latent_dim 5 or --latent-dim 5. A run that was
+    stopped resumes from its last checkpoint.
     """
     from vae_book.settings import ask_before_long_training, described, read_settings
     from vae_book.stored import stored_runs, summary_of
@@ -124,15 +124,15 @@ def run(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Runs side by side, one thread each.",
+    help="Number of runs side by side, one thread each.",
 )
 @click.option(
     "--dask", "scheduler", metavar="ADDRESS", help="Train on the workers of this Dask scheduler."
 )
 @click.option(
-    "--shard", "part", type=SHARD, metavar="I/N", help="Only part I of 1 to N, for a job array."
+    "--shard", "part", type=SHARD, metavar="I/N", help="Only part I (1 to N), for a job array."
 )
-@click.option("--dry-run", is_flag=True, help="List the runs, stored or not; train none.")
+@click.option("--dry-run", is_flag=True, help="List the runs and whether each is stored.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def sweep(
     file: Path,
@@ -142,7 +142,7 @@ def sweep(
     dry_run: bool,
     quiet: bool,
 ) -> None:
-    """Train every run of the `sweep:` section of a parameter file, the longest first."""
+    """Train every run of the `sweep:` section of FILE, a parameter file, the longest first."""
     from vae_book.params import load_params
     from vae_book.stored import summary_of
     from vae_core.runs import find_run
@@ -170,23 +170,23 @@ def sweep(
     type=click.FloatRange(0, 1, min_open=True),
     default=0.01,
     show_default=True,
-    help="How much of each run is trained again.",
+    help="Fraction of each run to train again.",
 )
-@click.option("--quick", is_flag=True, help="Only the first rows, and the weights.")
+@click.option("--quick", is_flag=True, help="Train only the first rows, and check the weights.")
 @click.option(
     "--jobs",
     "-j",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Runs side by side.",
+    help="Number of runs side by side.",
 )
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def verify(keys: tuple[str, ...], fraction: float, quick: bool, jobs: int, quiet: bool) -> None:
     """Train the first part of stored runs again and compare it with their curves.
 
     KEYS are those of `vae-core runs`; default: every run under book/reference. The exit status is
-    1 if a run does not follow from this code. After Ctrl-C the same command goes on with the rest.
+    1 if a run does not follow from this code. After Ctrl-C the same command resumes with the rest.
     """
     from vae_book.stored import stored_runs
     from vae_book.verification import Verifications
@@ -196,7 +196,7 @@ def verify(keys: tuple[str, ...], fraction: float, quick: bool, jobs: int, quiet
     folder = reference_dir().resolve()
     chosen = [r for r in stored_runs(keys) if keys or r.path.resolve().parent == folder]
     if not chosen:
-        raise ValueError(f"there are no runs in {folder}; name some of `vae-core runs`")
+        raise ValueError(f"there are no runs in {folder}; give keys listed by `vae-core runs`")
     verifications = Verifications(chosen, fraction, quick)
     if done := len(verifications.known):
         click.echo(f"{done} of {len(chosen)} were verified before the interruption", err=True)
@@ -215,7 +215,7 @@ def verify(keys: tuple[str, ...], fraction: float, quick: bool, jobs: int, quiet
 def list_runs(keys: tuple[str, ...]) -> None:
     """List the stored runs: samples, final bounds in nats, whether weights are stored.
 
-    With KEYS: these, in this order.
+    With KEYS: only these, in this order.
     """
     from vae_book.stored import stored_runs, summary_of
 
@@ -241,10 +241,10 @@ def list_runs(keys: tuple[str, ...]) -> None:
     "output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="OUT",
-    help="The executed notebook.  [default: its name with the parameters]",
+    help="File for the executed notebook.  [default: its name with the parameters]",
 )
 @click.option("--train", is_flag=True, help="Do not ask before a training that takes long.")
-@click.option("--html", is_flag=True, help="Also write OUT as one page that stands by itself.")
+@click.option("--html", is_flag=True, help="Also write OUT as one self-contained HTML page.")
 @click.option("--list", "list_only", is_flag=True, help="List the parameters; execute nothing.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def execute(
@@ -288,7 +288,7 @@ def execute(
     "--output",
     "-o",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder to write to.",
+    help="Folder to write to.",
 )
 def explorer(keys: tuple[str, ...], output: Path | None) -> None:
     """Export stored runs with two latent dimensions for the book's latent explorer.
@@ -301,7 +301,7 @@ def explorer(keys: tuple[str, ...], output: Path | None) -> None:
 
     chosen = stored_runs(keys) if keys else longest_runs()
     if keys and output is None:
-        raise click.UsageError("say where to write to, with -o FOLDER: the book's own stay")
+        raise click.UsageError("give a folder with -o FOLDER: the book's own files are kept")
     if not chosen:
         raise ValueError("no run with two latent variables is stored with its weights")
     for finished, path in zip(chosen, paths_of(chosen, output), strict=True):
@@ -309,7 +309,7 @@ def explorer(keys: tuple[str, ...], output: Path | None) -> None:
 
 
 def main() -> None:
-    """Entry point of the command `vae-core`: one thread, as of all stored runs, if not told."""
+    """Entry point of `vae-core`: one thread, as for all stored runs, unless told otherwise."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch, and by the kernels of notebooks
     warnings.formatwarning = lambda message, *where: f"warning: {message}\n"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to press Ctrl-C

@@ -73,10 +73,10 @@ class Parameter(NamedTuple):
         if limits := LIMITS.search(self.comment):
             low, high = (int(limit.replace(",", "")) for limit in limits.groups())
             if not all(low <= number <= high for number in _numbers(value)):
-                raise ParameterError(f"{where} is not {limits[0]} (default {self.default})")
+                raise ParameterError(f"{where} must be {limits[0]} (default {self.default})")
         for name in re.findall(r"\w+", "".join(OWN_FIELDS.findall(self.comment))):
             if isinstance(value, dict) and name in value:
-                raise ParameterError(f"{where}: {name} is the notebook's own, leave it out")
+                raise ParameterError(f"{where}: the notebook itself sets {name}, leave it out")
 
 
 def declared_parameters(notebook: str | Path) -> dict[str, Parameter]:
@@ -144,7 +144,8 @@ def _parameter(statement: ast.stmt) -> Parameter | None:
         name, source = statement.targets[0].id, ast.unparse(statement.value)
         if source != "None" and _literal(source) is None:
             raise ParameterError(
-                f"{name} = {source} is no literal: write one out, or annotate it (`{name}: int = `)"
+                f"{name} = {source} is not a literal: write one out, or annotate it "
+                f"(`{name}: int = `)"
             )
         return Parameter(name, source, _type_of(_literal(source)))
     return None

@@ -78,7 +78,7 @@ def _check_settings(settings: Mapping[str, Any], declared: Mapping[str, Paramete
     for field in settings:
         owner = next((name for name in declared if name in (field, f"{field}s")), None)
         if owner is not None:
-            raise ValueError(f"settings={settings}: {field} has a parameter of its own, {owner}")
+            raise ValueError(f"settings={settings}: set {field} by its own parameter, {owner}")
 
 
 def _steps(notebook: str | Path, values: Mapping[str, Any]) -> list[CodeType | Mapping[str, Any]]:

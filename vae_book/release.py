@@ -110,7 +110,9 @@ def _contents(source: str, progress: bool) -> dict[str, bytes]:
                 return {name: _member(tar, name, source) for name in _sums()}
         except (KeyError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
             reason = str(error).strip("'\"")
-            raise ValueError(f"{source} is no archive of this version's runs: {reason}") from error
+            raise ValueError(
+                f"{source} is not an archive of this version's runs: {reason}"
+            ) from error
 
 
 def _loaded(address: str, target: Path, progress: bool) -> Path:

@@ -63,5 +63,5 @@ def ask_before_long_training(configs: Sequence[RunConfig]) -> None:
     told = f"{what} not stored; training {'it' if one else 'them'} takes about {in_words(seconds)}"
     if not sys.stdin.isatty():
         book = "" if reference_dir().is_dir() else " (`vae-core reference fetch` loads the book's)"
-        raise click.UsageError(f"{told}: say --train to train {'it' if one else 'them'}{book}")
+        raise click.UsageError(f"{told}: use --train to train {'it' if one else 'them'}{book}")
     click.confirm(f"{told}. Train now?", abort=True, err=True)

@@ -1,7 +1,7 @@
-"""Auto-Encoding Variational Bayes, in code that reads like the paper.
+"""Auto-Encoding Variational Bayes (Kingma and Welling 2013), in code that reads like the paper.
 
-What is at the top level stands in ``__init__.pyi``; each name is imported when it is first used,
-so that the command line's help need not wait for torch.
+The public names are listed in ``__init__.pyi``. Each is imported on first use, so that the help of
+the command line does not wait for torch.
 """
 
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""What public functions ask of their arguments: refused in one line, before any work starts.
+"""Checks of the arguments of public functions, made before any work starts.
 
 Each raises a ValueError that names the argument, its value and what is needed.
 """
@@ -14,37 +14,37 @@ if TYPE_CHECKING:
 
 
 def _shown(value: Any) -> str:
-    """Arrays and modules, too, on one line."""
+    """The value on one line, arrays and modules included."""
     return " ".join(reprlib.repr(value).split())
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
-    """A whole number of at least ``least``, Python's or numpy's."""
+    """Requires a whole number of at least ``least``, Python's or numpy's."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}={_shown(value)}: it must be a whole number of at least {least}")
 
 
 def check_between(name: str, value: Any, low: float, high: float = math.inf) -> None:
-    """A finite number strictly between two others."""
+    """Requires a finite number strictly between ``low`` and ``high``."""
     if not isinstance(value, Real) or isinstance(value, bool) or not low < float(value) < high:
         limits = f"above {low}" if high == math.inf else f"between {low} and {high}"
         raise ValueError(f"{name}={_shown(value)}: it must be a finite number {limits}")
 
 
 def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
-    """One of some words."""
+    """Requires one of the given words."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={_shown(value)}: choose one of {', '.join(choices)}")
 
 
 def check_kind(name: str, value: Any, kind: type, remedy: str) -> None:
-    """An instance of a class; ``remedy`` says how to come by one."""
+    """Requires an instance of a class; ``remedy`` says how to get one."""
     if not isinstance(value, kind):
-        raise ValueError(f"{name}={_shown(value)} is no {kind.__name__}: {remedy}")
+        raise ValueError(f"{name}={_shown(value)} is not a {kind.__name__}: {remedy}")
 
 
 def check_generator(generator: Any) -> None:
-    """A random generator of torch's, or None for its global one."""
+    """Requires a torch.Generator, or None for torch's global one."""
     import torch  # not needed for the numbers above
 
     if generator is not None:
@@ -58,7 +58,7 @@ def check_rows(
     dtype: "torch.dtype | None" = None,
     ndim: int | None = None,
 ) -> None:
-    """Floats (..., width); also of a model's dtype and with ``ndim`` dimensions, if given."""
+    """Requires floats (..., width); if given, also a model's dtype and ``ndim`` dimensions."""
     import torch
 
     if not isinstance(rows, torch.Tensor):

@@ -1,4 +1,7 @@
-"""Files and folders that are there whole or not at all: a temporary name, flushed, then renamed."""
+"""Files and folders that are written whole or not at all.
+
+Each is written under a temporary name, flushed, and then renamed.
+"""
 
 import errno
 import os
@@ -18,15 +21,15 @@ _OF_THE_DISK = {
 
 
 class StoreError(OSError):
-    """A file could not be written: the disk is full, or may not be written to."""
+    """A file could not be written: the disk is full, or writing is not permitted."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path; the file or folder that is made there then takes ``path``'s place.
+    """Yields a temporary path; the file or folder written there then replaces ``path``.
 
-    If the block raises, ``path`` stays as it was. What writers that were killed have left in the
-    folder is removed. Files and folders get the modes 0644 and 0755.
+    If the block raises, ``path`` stays as it was. What killed writers have left in the folder is
+    removed. Files and folders get the modes 0644 and 0755.
 
     Raises:
         StoreError: no space, or no permission to write; one line that names ``path``.
@@ -48,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path, remedy: str) -> Iterator[None]:
-    """Holds the lock of what is trained; says so, once, if that means to wait.
+    """Holds the lock on what is being trained; says once if it has to wait for it.
 
     Raises:
         StoreError: the lock cannot be written; one line that names it, and the remedy.
@@ -75,7 +78,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_orphans(folder: Path) -> None:
-    """Removes the temporary files and folders of this machine's processes that no longer live."""
+    """Removes temporary files and folders of processes of this machine that have ended."""
     pattern = re.compile(rf"\..+\.{re.escape(platform.node())}\.(\d+)(\.0)?\.tmp")
     for path in folder.glob(".*.tmp"):
         match = pattern.fullmatch(path.name)
@@ -94,7 +97,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _publish(temporary: Path, path: Path) -> None:
-    """Flushes ``temporary`` to the disk and gives it the name ``path``, whatever was there."""
+    """Flushes ``temporary`` to the disk and renames it to ``path``, replacing what was there."""
     is_folder = temporary.is_dir()
     for member in [*temporary.rglob("*")] if is_folder else [temporary]:
         member.chmod(0o644)

@@ -1,4 +1,4 @@
-"""Tensors: where noise is drawn, and what autograd can take."""
+"""Helpers for tensors: noise that matches one, and copies that autograd accepts."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def noise_like(tensor: Tensor, generator: torch.Generator | None) -> dict[str, Any]:
-    """What ``torch.randn`` takes besides a shape for noise where ``tensor`` is."""
+    """Arguments of ``torch.randn``, besides the shape, for noise of a tensor's type and device."""
     return {"generator": generator, "dtype": tensor.dtype, "device": tensor.device}
 
 
 def ordinary(tensor: Tensor) -> Tensor:
-    """The tensor, or a copy of one that was made in inference mode, which autograd refuses."""
+    """The tensor, or a copy if it was made in inference mode: autograd refuses such tensors."""
     if not tensor.is_inference():
         return tensor
     with torch.inference_mode(False):

@@ -17,9 +17,9 @@ from vae_core.model import VAE, gaussian_log_prob
 
 
 class AmortisedModel(Protocol):
-    """What the estimators ask of a model: p(x, z) and a Gaussian q(z | x).
+    """What the estimators need of a model: p(x, z) and a Gaussian q(z | x).
 
-    ``log_joint`` is not called by :func:`sgvb_b`, nor ``log_likelihood`` by the others.
+    :func:`sgvb_b` does not call ``log_joint``; the other estimators do not call ``log_likelihood``.
     """
 
     def encoder_params(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,7 +41,7 @@ def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 def reparameterize(mean: Tensor, log_var: Tensor, epsilon: Tensor) -> Tensor:
-    """z = m + s * epsilon (Section 2.4): a draw of q(z | x) that is differentiable in phi."""
+    """z = m + s * epsilon (Section 2.4): a draw from q(z | x), differentiable in phi."""
     return mean + torch.exp(0.5 * log_var) * epsilon
 
 
@@ -76,7 +76,7 @@ def _posterior_draw(
 
 
 def _for_each(values: Tensor, z: Tensor, name: str) -> Tensor:
-    """What a model gives for each draw and datapoint, (n_mc, batch); other shapes are refused."""
+    """Refuses values of a model that are not (n_mc, batch): one for each draw and datapoint."""
     if values.shape != z.shape[:-1]:
         raise ValueError(
             f"the model's {name} gives the shape {tuple(values.shape)} for z of shape "
@@ -101,18 +101,18 @@ def sgvb_a(
     generator: torch.Generator | None = None,
     epsilon: Tensor | None = None,
 ) -> Tensor:
-    """The generic estimator: mean over z ~ q of log p(x, z) - log q(z | x) (eq. 6).
+    """SGVB estimator A of the bound: mean over z ~ q of log p(x, z) - log q(z | x) (eq. 6).
 
     Args:
         x: (batch, data_dim).
         n_mc: L, the number of samples of z for each datapoint; not used if epsilon is given.
-        epsilon: (n_mc, batch, latent_dim) ~ N(0, I), in place of ``generator``'s.
+        epsilon: (n_mc, batch, latent_dim) ~ N(0, I), used in place of draws from ``generator``.
 
     Returns:
-        (batch,), nats; unbiased for the bound, and differentiable in theta and phi.
+        (batch,) in nats; an unbiased estimate of the bound, differentiable in theta and phi.
 
     Raises:
-        ValueError: n_mc below 1, or epsilon of another shape.
+        ValueError: n_mc is below 1, or epsilon has another shape or dtype.
     """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
     log_joint = _for_each(model.log_joint(x, z), z, "log_joint")
@@ -127,10 +127,10 @@ def sgvb_b(
     generator: torch.Generator | None = None,
     epsilon: Tensor | None = None,
 ) -> Tensor:
-    """The estimator with the KL in closed form: -KL + mean over z ~ q of log p(x | z) (eq. 7).
+    """SGVB estimator B, with the KL in closed form: -KL + mean over z ~ q of log p(x | z) (eq. 7).
 
-    Arguments, result (batch,) in nats, and errors as of :func:`sgvb_a`; its variance is smaller
-    where the KL term is noisy. The prior must be N(0, I).
+    Arguments, result (batch,) in nats and errors are those of :func:`sgvb_a`. The variance is
+    smaller than that of :func:`sgvb_a` where the KL term is noisy. The prior must be N(0, I).
     """
     _check_prior(model)
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
@@ -146,12 +146,12 @@ def score_function_surrogate(
     generator: torch.Generator | None = None,
     epsilon: Tensor | None = None,
 ) -> Tensor:
-    """A function whose gradient is the naive estimator of Section 2.2; its value is SGVB-A's.
+    """Objective whose gradient is the score-function estimator, the naive one of Section 2.2.
 
-    In phi: f(z) grad log q(z | x) with z held fixed and f = log p(x, z) - log q(z | x); in theta:
-    grad log p(x, z). Unbiased, with a variance that makes it impractical. The term f itself
-    enters with no gradient in phi because E_q[grad log q] = 0. Arguments, result (batch,) in
-    nats, and errors as of :func:`sgvb_a`.
+    Its value is that of :func:`sgvb_a`. Its gradient in phi is f(z) grad log q(z | x), with z held
+    fixed and f = log p(x, z) - log q(z | x); in theta it is grad log p(x, z). The estimator is
+    unbiased, but its variance makes it impractical. No gradient in phi flows through f, because
+    E_q[grad log q] = 0. Arguments, result (batch,) in nats and errors are those of :func:`sgvb_a`.
     """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
     z = z.detach()
@@ -168,10 +168,11 @@ def importance_weighted_bound(
     generator: torch.Generator | None = None,
     epsilon: Tensor | None = None,
 ) -> Tensor:
-    """log mean over z ~ q of p(x, z) / q(z | x): at least the bound, at most log p(x) on average.
+    """Importance-weighted bound: log of the mean over z ~ q of p(x, z) / q(z | x).
 
-    Source: Burda, Grosse and Salakhutdinov (2016), eq. 8; n_mc=1 is SGVB-A. Arguments, result
-    (batch,) in nats, and errors as of :func:`sgvb_a`.
+    On average it is at least the lower bound and at most log p(x). Source: Burda, Grosse and
+    Salakhutdinov (2016), eq. 8; n_mc=1 gives :func:`sgvb_a`. Arguments, result (batch,) in nats and
+    errors are those of :func:`sgvb_a`.
     """
     mean, log_var, z = _posterior_draw(model, x, n_mc, generator, epsilon)
     log_joint = _for_each(model.log_joint(x, z), z, "log_joint")

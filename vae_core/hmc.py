@@ -1,9 +1,9 @@
-"""Hamiltonian Monte Carlo for many chains at once, one kernel for MCEM and for Appendix D.
+"""Hamiltonian Monte Carlo (HMC) for many chains at once, for Monte Carlo EM and for Appendix D.
 
-A chain is a row; rows may have different targets (the posterior of one datapoint each). The
-kernel is a pure function ``step(state, step_size, ...) -> (state, info)``: nothing is hidden, so a
-checkpoint of the state resumes the chains exactly. Source: Neal (2011), "MCMC using Hamiltonian
-dynamics"; step sizes by dual averaging, Hoffman and Gelman (2014), section 3.2.
+A chain is a row. Rows may have different targets, such as the posteriors of different datapoints.
+The kernel is a pure function ``step(state, step_size, ...) -> (state, info)`` without hidden state,
+so chains resume exactly from a checkpoint of the state. Sources: Neal (2011), "MCMC using
+Hamiltonian dynamics"; for step sizes by dual averaging, Hoffman and Gelman (2014), section 3.2.
 """
 
 import math
@@ -35,7 +35,7 @@ MAX_ENERGY_ERROR = 1000.0
 
 
 class HMCState(NamedTuple):
-    """Where the chains are; log density and gradient are kept so that none is computed twice."""
+    """Positions of the chains, with log density and gradient there: neither is computed twice."""
 
     position: Tensor  #: (chains, dim)
     log_prob: Tensor  #: (chains,)
@@ -43,26 +43,26 @@ class HMCState(NamedTuple):
 
 
 class HMCInfo(NamedTuple):
-    """What one transition did, each (chains,)."""
+    """Diagnostics of one transition, each (chains,)."""
 
     acceptance_prob: Tensor
     is_accepted: Tensor
-    is_divergent: Tensor
-    energy_error: Tensor
+    is_divergent: Tensor  #: energy_error above 1000
+    energy_error: Tensor  #: change of the Hamiltonian, in nats
 
 
 class SampleInfo(NamedTuple):
-    """What a whole run of :func:`sample` did, (chains,) unless said otherwise."""
+    """Diagnostics of a whole run of :func:`sample`, (chains,) unless stated otherwise."""
 
-    log_prob: Tensor  #: (n_samples, chains), at the samples
+    log_prob: Tensor  #: (n_samples, chains), at the samples, in nats
     acceptance_rate: Tensor  #: mean acceptance probability after burn-in
-    step_size: Tensor  #: as frozen at the end of burn-in
-    n_divergent: Tensor  #: after burn-in
-    state: HMCState  #: to go on from
+    step_size: Tensor  #: frozen at the end of burn-in
+    n_divergent: Tensor  #: number of divergent transitions after burn-in
+    state: HMCState  #: the last one, from which chains can go on
 
 
 def autograd_log_prob_and_grad(log_prob: Callable[[Tensor], Tensor]) -> LogProbAndGrad:
-    """Turn log_prob (chains, dim) -> (chains,) into a function that also returns its gradient."""
+    """Turns log_prob (chains, dim) -> (chains,) into a function that also returns its gradient."""
 
     def log_prob_and_grad(z: Tensor) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(False), torch.enable_grad():
@@ -75,7 +75,7 @@ def autograd_log_prob_and_grad(log_prob: Callable[[Tensor], Tensor]) -> LogProbA
 
 
 def init(position: Tensor, log_prob_and_grad: LogProbAndGrad) -> HMCState:
-    """The state at a position (chains, dim)."""
+    """The state of chains at ``position`` (chains, dim)."""
     return HMCState(position, *log_prob_and_grad(position))
 
 
@@ -88,8 +88,8 @@ def leapfrog(
 ) -> tuple[HMCState, Tensor]:
     """n_leapfrog steps of Hamilton's equations with unit mass (Neal 2011, eqs. 2.28-2.30).
 
-    The log density itself is needed only at the end; a ``grad`` method of log_prob_and_grad is
-    used on the way if there is one. Returns the state and the momentum (chains, dim) reached.
+    Returns the state and the momentum (chains, dim) at the end. Only there is the log density
+    itself needed; before that, a ``grad`` method of log_prob_and_grad is used if there is one.
     """
     step_size = torch.as_tensor(step_size, dtype=momentum.dtype, device=momentum.device)
     step_size = step_size.reshape(-1, 1)  # (chains | 1, 1)
@@ -117,10 +117,10 @@ def step(
     momentum: Tensor | None = None,
     uniform: Tensor | None = None,
 ) -> tuple[HMCState, HMCInfo]:
-    """One transition of every chain: fresh momentum, leapfrog, accept or reject chain by chain.
+    """One HMC transition of every chain: fresh momentum, leapfrog steps, Metropolis test.
 
-    step_size is one number or (chains,). The noise can be given: ``momentum`` (chains, dim)
-    ~ N(0, I), and ``uniform`` (chains,) on (0, 1), below which an acceptance probability rejects.
+    step_size is a number or (chains,). Noise can be given: ``momentum`` (chains, dim) ~ N(0, I) and
+    ``uniform`` (chains,) on (0, 1); a proposal is accepted if its probability is above ``uniform``.
     """
     position = state.position
     noise = noise_like(position, generator)
@@ -145,17 +145,17 @@ def step(
 
 
 class DualAveraging(NamedTuple):
-    """Step-size adaptation, one for each chain (Hoffman and Gelman 2014, eq. 6)."""
+    """State of the step-size adaptation of each chain (Hoffman and Gelman 2014, eq. 6)."""
 
-    log_step: Tensor  #: (chains,) used now
-    log_step_average: Tensor  #: (chains,) what burn-in ends with
-    error_sum: Tensor  #: (chains,) running mean of target - acceptance
-    mu: Tensor  #: (chains,) where log_step is pulled to
+    log_step: Tensor  #: (chains,), in use during burn-in
+    log_step_average: Tensor  #: (chains,), in use after burn-in
+    error_sum: Tensor  #: (chains,), running mean of target - acceptance
+    mu: Tensor  #: (chains,), towards which log_step shrinks
     n_updates: int
 
 
 def dual_averaging_init(step_size: Tensor) -> DualAveraging:
-    """Start from step sizes (chains,)."""
+    """The state of the adaptation before its first update, from step sizes (chains,)."""
     log_step = step_size.log()
     return DualAveraging(log_step, log_step, torch.zeros_like(log_step), log_step + math.log(2), 0)
 
@@ -169,10 +169,10 @@ def dual_averaging_update(
     t0: float = 10.0,
     kappa: float = 0.75,
 ) -> DualAveraging:
-    """Move each chain's log step size towards the target acceptance.
+    """Moves each chain's log step size towards the target acceptance probability.
 
-    gamma is larger than the source's 0.05, whose wide early swings leave a burn-in of some
-    dozens of transitions with steps that are too small (acceptance 0.97 for a target of 0.9).
+    gamma is larger than the source's 0.05. With 0.05, wide early swings leave a burn-in of some
+    dozens of transitions with step sizes that are too small (acceptance 0.97 for a target of 0.9).
     """
     count = state.n_updates + 1
     weight = 1 / (count + t0)
@@ -190,9 +190,9 @@ def reasonable_step_size(
     generator: torch.Generator | None = None,
     n_doublings: int = 12,
 ) -> Tensor:
-    """A first step size (chains,): halved or doubled until one leapfrog step is accepted at 0.5.
+    """A first step size (chains,), halved or doubled until the acceptance of one step crosses 0.5.
 
-    Source: Hoffman and Gelman (2014), algorithm 4, for all chains at once.
+    Source: Hoffman and Gelman (2014), algorithm 4, here for all chains at once.
     """
     position = state.position
     momentum = torch.randn(position.shape, **noise_like(position, generator))
@@ -226,16 +226,16 @@ def sample(
     jitter: float = 0.5,
     shared_step: bool = False,
 ) -> tuple[Tensor, SampleInfo]:
-    """Run all chains from z0 (chains, dim): samples (n_samples, chains, dim) and what happened.
+    """Runs HMC on all chains from z0 (chains, dim): samples (n_samples, chains, dim), diagnostics.
 
     Args:
         log_prob: (chains, dim) -> (chains,) in nats, differentiated by autograd; may be None if
-            ``log_prob_and_grad`` is given, which is then used instead.
-        n_burnin: transitions thrown away, in which each chain's step size is tuned by dual
-            averaging to ``target_accept``; then it is frozen. With 0 it is ``step_size`` itself.
+            ``log_prob_and_grad`` is given, which is then used.
+        n_burnin: discarded transitions, in which dual averaging tunes each chain's step size to
+            ``target_accept``; then it is frozen. With 0 it is ``step_size`` itself.
         step_size: where the tuning starts, a number or (chains,); None finds one.
-        jitter: each transition scales each chain's step by 1 +- this, evenly, so that no
-            trajectory resonates with its target: without it Appendix D scatters twice as much.
+        jitter: each transition scales each chain's step by a uniform number in 1 +- jitter, so that
+            no trajectory resonates with its target: without it Appendix D scatters twice as much.
         shared_step: one step size for all chains, tuned to their mean acceptance.
 
     Raises:
@@ -286,7 +286,7 @@ def _start(
     log_prob: Callable[[Tensor], Tensor] | None,
     log_prob_and_grad: LogProbAndGrad | None,
 ) -> tuple[HMCState, LogProbAndGrad]:
-    """The state at z0 and the density with its gradient, if all of it fits together."""
+    """The state at z0 and the log density with its gradient; refuses what does not fit together."""
     _check_start(z0, step_size)
     if log_prob_and_grad is None:
         if not callable(log_prob):

@@ -1,4 +1,4 @@
-"""Images as they are stored and as the networks see them."""
+"""Images as they are stored, and as the networks see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Images(NamedTuple):
-    """Images as they are stored: a pixel is row value / levels."""
+    """Images as they are stored: pixels in [0, 1] are rows / levels."""
 
     rows: Tensor  #: (N, data_dim), uint8 or float32
     levels: int
@@ -21,12 +21,12 @@ class Images(NamedTuple):
         return self.rows.shape[0]
 
     def scaled(self, rows: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """Stored rows as pixels in [0, 1], float32 unless said otherwise."""
+        """Stored rows as pixels in [0, 1], in float32 unless another ``dtype`` is given."""
         pixels = rows.float() if dtype is None else rows.to(dtype)
         return pixels / self.levels  # uint8 until here: a quarter of the memory traffic
 
     def minibatch(self, size: int, generator: torch.Generator) -> Tensor:
-        """X^M of Algorithm 1: (size, data_dim) stored rows, drawn with replacement."""
+        """A minibatch X^M of Algorithm 1: (size, data_dim) stored rows, drawn with replacement."""
         import torch  # not needed to describe a data set
 
         index = torch.randint(self.n, (size,), generator=generator, device=self.rows.device)

@@ -1,7 +1,7 @@
-"""A model whose marginal likelihood is known: linear maps and Gaussian noise.
+"""Linear Gaussian VAEs, whose marginal likelihood is known, to check estimators on.
 
-With ``hidden=()`` and a constant noise the VAE is probabilistic PCA (Tipping and Bishop 1999):
-p(x) = N(x; b, W W^T + sd^2 I), and the posterior is Gaussian too. Estimators are checked on it.
+With ``hidden=()`` and a constant noise variance the VAE is probabilistic PCA (Tipping and Bishop
+1999): p(x) = N(x; b, W W^T + sd^2 I), and the posterior is Gaussian, too.
 """
 
 import math
@@ -25,10 +25,13 @@ def linear_gaussian(
     generator: torch.Generator | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> VAE:
-    """x | z ~ N(W z + b, sd^2 I) with W and b drawn from N(0, weight_sd^2).
+    """A VAE with x | z ~ N(W z + b, sd^2 I), where W and b are drawn from N(0, weight_sd^2).
 
-    The encoder has the exact posterior mean and ``widening`` times its variances, without its
-    correlations: good, not perfect.
+    The encoder has the exact posterior mean, and ``widening`` times the exact variances without the
+    correlations: it is good, not perfect.
+
+    Raises:
+        ValueError: sd is not above 0.
     """
     check_between("sd", sd, 0)
     model = VAE(data_dim, latent_dim, (), "gaussian", init_sd=weight_sd, generator=generator)
@@ -63,14 +66,17 @@ class ExactMoments(NamedTuple):
 
 @torch.no_grad()
 def exact_moments(model: VAE) -> ExactMoments:
-    """Closed forms for a model with ``hidden=()`` whose noise does not depend on z.
+    """Closed forms of p(x) and p(z | x), for ``hidden=()`` and noise that does not depend on z.
 
     Raises:
         ValueError: the model is not of that kind.
     """
     head, d = only_layer(model.decoder), model.data_dim
     if model.hidden or model.likelihood != "gaussian" or head.weight[d:].any():
-        raise ValueError("closed forms need hidden=(), likelihood='gaussian' and a constant noise")
+        raise ValueError(
+            f"hidden={model.hidden}, likelihood={model.likelihood!r}: closed forms need hidden=(), "
+            f"likelihood='gaussian' and a constant noise, as linear_gaussian makes it"
+        )
     weight, offset = head.weight[:d], head.bias[:d].clone()
     marginal = weight @ weight.T + head.bias[d:].exp().diag()
     gain = torch.linalg.solve(marginal, weight).T
@@ -80,13 +86,13 @@ def exact_moments(model: VAE) -> ExactMoments:
 
 
 def exact_log_marginal(model: VAE, x: Tensor) -> Tensor:
-    """log N(x; b, W W^T + sd^2 I) in nats, (batch,)."""
+    """log p(x) = log N(x; b, W W^T + sd^2 I) in nats, (batch,), for x (batch, data_dim)."""
     exact = exact_moments(model)
     return MultivariateNormal(exact.offset, exact.marginal).log_prob(x)
 
 
 def exact_posterior(model: VAE, x: Tensor) -> MultivariateNormal:
-    """p(z | x) for each row of x (batch, data_dim)."""
+    """The exact Gaussian posterior p(z | x) of each row of x (batch, data_dim)."""
     exact = exact_moments(model)
     mean = (x - exact.offset) @ exact.gain.T
     covariance = 0.5 * (exact.covariance + exact.covariance.T)

@@ -28,7 +28,7 @@ LOG_2PI = math.log(2 * math.pi)
 def bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
     """log Bernoulli(x | sigmoid(logits)) in nats, summed over the last dimension (eq. 11).
 
-    Real-valued ``x`` in [0, 1] is allowed: the paper feeds grey levels as probabilities.
+    ``x`` may take any value in [0, 1]: like the paper, we feed grey levels as probabilities.
     """
     return (x * logits - F.softplus(logits)).sum(-1)
 
@@ -44,12 +44,12 @@ def standard_normal_log_prob(z: Tensor) -> Tensor:
 
 
 class Bernoulli:
-    """p(x | z) of binary pixels, or of grey levels read as probabilities (eq. 11)."""
+    """Bernoulli likelihood p(x | z) of binary pixels, or of grey levels in [0, 1] (eq. 11)."""
 
-    n_outputs = 1  # of the decoder, for each pixel: a logit
+    n_outputs = 1  # outputs of the decoder for each pixel: a logit
 
     def params(self, output: Tensor) -> tuple[Tensor, ...]:
-        """(logits,), each (..., data_dim), from the decoder's output."""
+        """The parameters (logits,), each (..., data_dim), from the decoder's output."""
         return (output,)
 
     def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
@@ -57,31 +57,31 @@ class Bernoulli:
         return bernoulli_log_prob(x, logits)
 
     def noise(self, shape: Sequence[int], **options: Any) -> Tensor:
-        """What :meth:`sample` turns into pixels: uniform on (0, 1)."""
+        """The random numbers that :meth:`sample` needs: uniform on (0, 1), of this shape."""
         return torch.rand(shape, **options)
 
     def sample(self, noise: Tensor, logits: Tensor) -> Tensor:
-        """x ~ p(x | z), zeros and ones."""
+        """Draws x ~ p(x | z), zeros and ones, from ``noise`` as :meth:`noise` gives it."""
         return (noise < torch.sigmoid(logits)).to(logits.dtype)
 
     def distribution(self, logits: Tensor) -> Distribution:
-        """p(x | z) as a distribution; grey levels are in its support."""
+        """p(x | z) as a torch distribution, whose ``log_prob`` accepts grey levels, too."""
         return Independent(TorchBernoulli(logits=logits, validate_args=False), 1)
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """p(x | z) of real-valued pixels with a learned variance (eq. 12).
+    """Gaussian likelihood p(x | z) of real-valued pixels with a learned variance (eq. 12).
 
     Attributes:
-        sigmoid_mean: the means are squashed to (0, 1), as for Frey Face (App. C.2).
+        sigmoid_mean: whether a sigmoid maps the means to (0, 1), as for Frey Face (App. C.2).
     """
 
     sigmoid_mean: bool = False
-    n_outputs = 2  # of the decoder, for each pixel: a mean and a log variance
+    n_outputs = 2  # outputs of the decoder for each pixel: mean and log variance
 
     def params(self, output: Tensor) -> tuple[Tensor, ...]:
-        """(mean, log variance), each (..., data_dim), from the decoder's output."""
+        """The parameters (mean, log variance), each (..., data_dim), from the decoder's output."""
         mean, log_var = output.chunk(2, dim=-1)
         return (torch.sigmoid(mean) if self.sigmoid_mean else mean), log_var
 
@@ -90,15 +90,15 @@ class Gaussian:
         return gaussian_log_prob(x, mean, log_var)
 
     def noise(self, shape: Sequence[int], **options: Any) -> Tensor:
-        """What :meth:`sample` turns into pixels: standard normal."""
+        """The random numbers that :meth:`sample` needs: standard normal, of this shape."""
         return torch.randn(shape, **options)
 
     def sample(self, noise: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-        """x ~ p(x | z)."""
+        """Draws x ~ p(x | z), from ``noise`` as :meth:`noise` gives it."""
         return mean + torch.exp(0.5 * log_var) * noise
 
     def distribution(self, mean: Tensor, log_var: Tensor) -> Distribution:
-        """p(x | z) as a distribution."""
+        """p(x | z) as a torch distribution."""
         return Independent(Normal(mean, torch.exp(0.5 * log_var)), 1)
 
 
@@ -110,7 +110,7 @@ LIKELIHOODS: dict[str, Bernoulli | Gaussian] = {
 
 
 class MLP(nn.Sequential):
-    """tanh layers with one linear head; ``hidden=()`` is a single linear map."""
+    """Multilayer perceptron: tanh layers, then a linear one; ``hidden=()`` is one linear map."""
 
     def __init__(self, in_dim: int, hidden: Sequence[int], out_dim: int, **factory: Any):
         widths = [in_dim, *hidden]
@@ -121,13 +121,13 @@ class MLP(nn.Sequential):
 
 
 def _linear(n_in: int, n_out: int, device: Any = None, dtype: Any = None) -> nn.Linear:
-    """A layer whose parameters are yet to be drawn: torch's own draw is from its global stream."""
+    """A linear layer without initial values: torch would draw them from its global generator."""
     device = torch.get_default_device() if device is None else device
     return skip_init(nn.Linear, n_in, n_out, device=device, dtype=dtype)
 
 
 def is_plain(network: nn.Module) -> bool:
-    """Whether a network is as MLP makes it, without hooks: closed forms hold for such alone."""
+    """Whether a network is just as MLP makes it, without hooks: only then do closed forms hold."""
     if type(network) is not MLP or any(
         module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
         for module in network.modules()
@@ -142,8 +142,10 @@ def is_plain(network: nn.Module) -> bool:
 
 
 def check_sampling(model: nn.Module) -> None:
-    """Refuses to draw x from the VAE's p(x | z) where the model has a ``log_likelihood`` of its own
-    and no ``sample_given`` for it."""
+    """Refuses to sample from a model that overrides ``log_likelihood`` and not ``sample_given``.
+
+    Such a model would draw x from the VAE's p(x | z), which is not its own.
+    """
     if not isinstance(model, VAE) or not is_own(model, "log_likelihood"):
         return
     if not is_own(model, "sample_given"):
@@ -154,26 +156,26 @@ def check_sampling(model: nn.Module) -> None:
 
 
 def is_own(model: "VAE", name: str) -> bool:
-    """Whether a method is a subclass's or the model's own, and not that of a VAE."""
+    """Whether a subclass or the model itself defines a method, in place of VAE's."""
     return name in vars(model) or getattr(type(model), name) is not getattr(VAE, name)
 
 
 class VAE(nn.Module):
-    """p(x, z) = N(z; 0, I) p(x | z) with the recognition model q(z | x) of Appendix C.
+    """Variational autoencoder: p(x, z) = N(z; 0, I) p(x | z), with the encoder q(z | x) (App. C).
 
     Args:
         data_dim: D, the number of pixels.
         latent_dim: the dimension of z.
         hidden: widths of the tanh layers, the same for both networks; () gives linear maps.
         likelihood: "bernoulli", "gaussian" (free mean and log variance for each pixel) or
-            "gaussian_sigmoid_mean" (the same with the mean squashed to (0, 1), for Frey Face).
+            "gaussian_sigmoid_mean" (the same with a sigmoid on the mean, for Frey Face).
         init_sd: every weight and bias is drawn from N(0, init_sd^2).
-        generator: source of the initial parameters.
+        generator: random generator of the initial parameters.
         device, dtype: of the parameters; None for torch's defaults, as in its own modules.
 
-    A subclass with a likelihood of its own (``log_likelihood``) defines ``decode`` and
-    ``sample_given`` for it, too, if it is to be decoded, sampled from or trained by wake-sleep;
-    one with a prior of its own (``log_prior``) ``sample_joint``, and is trained with sgvb_a.
+    A subclass that overrides ``log_likelihood`` must override ``decode`` to be decoded, and
+    ``sample_given`` to be sampled from or trained by wake-sleep. One that overrides ``log_prior``
+    must override ``sample_joint`` to be sampled from, and is trained with ``sgvb_a``.
 
     Raises:
         ValueError: names the argument, its value and what it must be.
@@ -201,7 +203,7 @@ class VAE(nn.Module):
         for i, width in enumerate(hidden):
             check_count(f"hidden[{i}]", width)
         check_choice("likelihood", likelihood, LIKELIHOODS)
-        if init_sd != 0:  # all parameters zero is a start, too
+        if init_sd != 0:  # parameters may all start at zero
             check_between("init_sd", init_sd, 0)
         check_generator(generator)
         self.data_dim, self.latent_dim = data_dim, latent_dim
@@ -215,19 +217,19 @@ class VAE(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision of the parameters."""
+        """The floating-point type of the parameters."""
         return next(self.parameters()).dtype
 
     @property
     def pixels(self) -> Bernoulli | Gaussian:
-        """The likelihood of one image's pixels."""
+        """The likelihood p(x | z), Bernoulli or Gaussian."""
         return LIKELIHOODS[self.likelihood]
 
     def encoder_params(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of q(z | x), each (..., latent_dim)."""
+        """Mean and log variance of q(z | x), each (..., latent_dim), for x (..., data_dim)."""
         check_rows("x", x, self.data_dim, self.dtype)
         output = self.encoder(x)  # (..., 2 latent_dim)
-        # under autocast the products are bfloat16, but densities are summed up in x's precision
+        # autocast multiplies in bfloat16, but densities are summed in x's precision
         mean, log_var = output.to(x.dtype).chunk(2, dim=-1)  # (..., latent_dim) each
         return mean, log_var
 
@@ -238,16 +240,16 @@ class VAE(nn.Module):
         return self.pixels.params(output.to(z.dtype))  # the cast: as in encoder_params
 
     def encode(self, x: Tensor) -> Distribution:
-        """q(z | x) = N(z; m(x), diag s^2(x)) (eq. 9)."""
+        """q(z | x) = N(z; m(x), diag s^2(x)) as a torch distribution (eq. 9)."""
         mean, log_var = self.encoder_params(x)
         return Independent(Normal(mean, torch.exp(0.5 * log_var)), 1)
 
     def decode(self, z: Tensor) -> Distribution:
-        """p(x | z); its ``mean`` holds the pixel means."""
+        """p(x | z) as a torch distribution; its ``mean`` holds the pixel means."""
         return self.pixels.distribution(*self.decoder_params(z))
 
     def log_prior(self, z: Tensor) -> Tensor:
-        """log p(z) in nats, (..., batch)."""
+        """log p(z) in nats: z (..., batch, latent_dim) -> (..., batch)."""
         return standard_normal_log_prob(z)
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
@@ -287,5 +289,5 @@ class VAE(nn.Module):
         return z, self.sample_given(z, self.pixels.noise((n, self.data_dim), **options))
 
     def sample_given(self, z: Tensor, noise: Tensor) -> Tensor:
-        """x ~ p(x | z), (batch, data_dim), from noise as ``self.pixels.noise`` draws it."""
+        """Draws x ~ p(x | z), (batch, data_dim), with random numbers from ``self.pixels.noise``."""
         return self.pixels.sample(noise, *self.decoder_params(z))

@@ -21,14 +21,19 @@ init, samples_per_step = common.init, common.samples_per_step
 
 @dataclass(frozen=True)
 class Settings(common.MinibatchSettings):
-    """n_mc: L, samples of z for each datapoint; estimator: a name of ``ESTIMATORS``."""
+    """Settings of AEVB.
+
+    Attributes:
+        n_mc: L, the number of samples of z for each datapoint.
+        estimator: a name in ``ESTIMATORS`` of :mod:`vae_core.estimators`.
+    """
 
     n_mc: int = 1
     estimator: str = "sgvb_b"
 
 
 class Draw(NamedTuple):
-    """All that is random in one step."""
+    """All random numbers of one step."""
 
     rows: Tensor  #: (batch, data_dim), X^M as stored
     epsilon: Tensor  #: (n_mc, batch, latent_dim) ~ N(0, I)
@@ -43,7 +48,7 @@ def draw(model: VAE, images: Images, settings: Settings, generator: torch.Genera
 
 
 def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Images) -> Tensor:
-    """Lines 2.3 and 2.4, in place: theta and phi climb the estimator's gradient by Adagrad.
+    """Lines 2.3 and 2.4 of Algorithm 1, in place: one Adagrad step on the estimator's gradient.
 
     Returns the minibatch's bound, summed over its datapoints, in nats.
     """

@@ -1,4 +1,4 @@
-"""A plain autoencoder with the VAE's networks: no noise and no KL term, for comparison."""
+"""A plain autoencoder with the VAE's networks, without noise or KL term, for comparison."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from vae_core.model import VAE
 in_one_graph = True
 needs = "encoder_params", "log_likelihood"
 init, samples_per_step = common.init, common.samples_per_step
-draw = aevb.draw  # its noise is not used: the minibatches are those of AEVB with the same seed
+draw = aevb.draw  # its noise is not used; minibatches are those of AEVB with the same seed
 
 
 def reconstruction(model: VAE, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -25,7 +25,7 @@ bound = reconstruction
 
 
 def update(model: VAE, state: State, draw: aevb.Draw, settings: Settings, images: Images) -> Tensor:
-    """One ascent of the reconstruction, in place; returns it summed over the minibatch."""
+    """One gradient ascent step on the reconstruction, in place; returns its sum over the batch."""
     x = images.scaled(draw.rows, draw.epsilon.dtype)  # (batch, data_dim)
     size, share = next_step_size(state, settings), settings.batch_size / images.n
     return ascend(model, state, settings, reconstruction, x, size=size, share=share)

@@ -1,6 +1,6 @@
 """What the learning algorithms share: state, settings, and ascent by Adagrad (Section 5).
 
-All functions whose name ends in an underscore, and ``ascend``, change tensors in place.
+``ascend``, and all functions whose names end in an underscore, change tensors in place.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Settings:
-    """Of every algorithm: Adagrad's and the MAP prior's.
+    """Settings of every algorithm: Adagrad and the prior of the MAP estimate of the weights.
 
     Attributes:
-        step_size: Adagrad's global step.
-        adagrad_epsilon: added to the sum of squares inside the root.
-        adagrad_warmup: the first so many updates only sum up squares.
-        prior_sd: of the prior N(0, prior_sd^2) on weights; None for none.
+        step_size: Adagrad's global step size.
+        adagrad_epsilon: added to the sum of squared gradients inside the root.
+        adagrad_warmup: the number of first updates that only sum up squared gradients.
+        prior_sd: standard deviation of the prior N(0, prior_sd^2) on weights; None for no prior.
     """
 
     step_size: float = 0.01
@@ -35,17 +35,21 @@ class Settings:
 
 @dataclass(frozen=True)
 class MinibatchSettings(Settings):
-    """batch_size: M of Algorithm 1."""
+    """Settings of every algorithm that uses minibatches.
+
+    Attributes:
+        batch_size: M of Algorithm 1.
+    """
 
     batch_size: int = 100
 
 
 class State(NamedTuple):
-    """All that changes in training, as tensors by name."""
+    """All that training changes, as named tensors."""
 
-    params: Tensors  #: sharing memory with the model's parameters
+    params: Tensors  #: shares memory with the model's parameters
     sums: Tensors  #: Adagrad's sums of squared gradients
-    counter: Tensors  #: how many "steps" were taken, ()
+    counter: Tensors  #: "steps", the number of steps taken, ()
 
 
 def init(
@@ -59,7 +63,7 @@ def init(
 
 
 def samples_per_step(settings: MinibatchSettings, n_train: int) -> int:
-    """How far one step moves the horizontal axis of Figure 2: a minibatch."""
+    """How far one step moves along the horizontal axis of Figure 2: one minibatch."""
     return settings.batch_size
 
 
@@ -79,17 +83,17 @@ def ascend(
     part: str = "",
     **kwargs: Any,
 ) -> Tensor:
-    """One step of stochastic gradient ascent on ``objective(model, *args, **kwargs)``, (batch,).
+    """One Adagrad step of gradient ascent on ``objective(model, *args, **kwargs)``, (batch,).
 
     Parameters that require no gradient stay as they are.
 
     Args:
-        size: the step size now, ().
-        share: M/N, the minibatch's share of the data, which weighs the prior (eq. 8 over N/M).
+        size: the step size of this step, ().
+        share: M/N, the minibatch's share of the data, which weights the prior (eq. 8 over N/M).
         part: "decoder." moves theta alone, "encoder." phi alone, "" both.
 
     Returns:
-        The objective summed over the batch, before the step, in nats.
+        The objective before the step, summed over the batch, in nats.
     """
     moving: Tensors = {
         name: parameter
@@ -120,9 +124,10 @@ def add_map_prior_(grads: Tensors, params: Tensors, prior_sd: float | None, shar
 def adagrad_(
     params: Tensors, grads: Tensors, sums: Tensors, step_size: Tensor, epsilon: float
 ) -> None:
-    """One descent step p -= step_size * g / sqrt(sum g^2 + epsilon) (Duchi et al. 2010), in place.
+    """One Adagrad descent step p -= step_size * g / sqrt(sum g^2 + epsilon) (Duchi et al. 2010).
 
-    A ``step_size`` of zero only accumulates the squares. Only the parameters in ``grads`` move.
+    It is made in place, for the parameters in ``grads`` alone. With a ``step_size`` of zero it only
+    accumulates the squares.
     """
     for name, grad in grads.items():
         sums[name].add_(grad.square())
@@ -130,7 +135,7 @@ def adagrad_(
 
 
 def next_step_size(state: State, settings: Settings) -> Tensor:
-    """This step's size, (): zero in the warm-up. Counts the step."""
+    """The size of this step, (): zero during the warm-up. Also counts the step."""
     steps = state.counter["steps"]
     is_moving = steps >= settings.adagrad_warmup
     steps.add_(1)

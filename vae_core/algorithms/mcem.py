@@ -1,8 +1,8 @@
-"""Monte Carlo EM (Appendix E): no encoder, one Markov chain for each datapoint.
+"""Monte Carlo EM (Appendix E): no encoder, and one Markov chain for each datapoint.
 
-An iteration moves every chain by Hamiltonian Monte Carlo, then climbs sum_i log p(x_i, z_i) in
-theta a few times with the samples held fixed. It is a full-batch algorithm: nothing is learnt
-before all N chains have moved, which is why it does not scale to large data sets.
+An iteration moves every chain by Hamiltonian Monte Carlo. Then, with the samples held fixed, it
+makes a few gradient ascent steps in theta on sum_i log p(x_i, z_i). It is a full-batch algorithm:
+nothing is learnt before all N chains have moved, so it does not scale to large data sets.
 """
 
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ CHUNK_ROWS = 250  # their activations (250 x 784 float32) stay in the processor'
 FIRST_CHAIN_STEP = 0.5  # the posterior starts as the prior
 
 in_one_graph = False  # loops over chunks, with closed-form gradients
-needs = ()  # it takes no model of one's own
+needs = ()  # it takes no model of the user's own
 bound = None  # there is no q(z|x), so no lower bound to report
 
 
 @dataclass(frozen=True)
 class Settings(common.Settings):
-    """Of the chains and the updates (App. E).
+    """Settings of the chains and of the weight updates (App. E).
 
     Attributes:
         leapfrog: leapfrog steps of one HMC move.
         updates: weight updates after each move.
-        target_accept: what each chain's step size is tuned to.
+        target_accept: the acceptance probability that each chain's step size is tuned to.
         adaptation: gain of that tuning, on the log step size.
-        annealing: at update t Adagrad's step is divided by 1 + annealing * t.
+        annealing: at update t Adagrad's step size is divided by 1 + annealing * t.
     """
 
     leapfrog: int = 10
@@ -48,28 +48,28 @@ class Settings(common.Settings):
 
 
 class State(NamedTuple):
-    """As :class:`~vae_core.algorithms.common.State`, with the chains."""
+    """The state of :class:`~vae_core.algorithms.common.State`, and that of the chains."""
 
     params: Tensors
     sums: Tensors
     counter: Tensors
-    chains: Tensors  #: "position" (N, latent_dim), "log_step" (N,), "acceptance" (N,)
+    chains: Tensors  #: "position" (N, latent_dim), "log_step" and "acceptance" (N,)
 
 
 class Draw(NamedTuple):
-    """All that is random in one iteration."""
+    """All random numbers of one iteration."""
 
     momentum: Tensor  #: (N, latent_dim) ~ N(0, I)
     uniform: Tensor  #: (N,) on (0, 1), to accept or reject
 
 
 def samples_per_step(settings: Settings, n_train: int) -> int:
-    """As the paper's figure counts: every leapfrog step and every update is one pass, 15 N."""
+    """Samples of one iteration: in the paper's figure each leapfrog step and update counts N."""
     return (settings.leapfrog + settings.updates) * n_train
 
 
 def init(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> State:
-    """Weights, Adagrad's sums, and chains that start at the prior."""
+    """The state before the first iteration; the chains start at draws from the prior."""
     noise = noise_like(next(model.parameters()), generator)
     position = torch.randn(images.n, model.latent_dim, **noise)
     chains = {
@@ -81,7 +81,7 @@ def init(model: VAE, images: Images, settings: Settings, generator: torch.Genera
 
 
 def draw(model: VAE, images: Images, settings: Settings, generator: torch.Generator) -> Draw:
-    """The noise of one HMC move of every chain, chunk by chunk."""
+    """The random numbers of one HMC move of every chain, drawn chunk by chunk."""
     noise = noise_like(next(model.parameters()), generator)
     parts = []
     for rows in images.rows.split(CHUNK_ROWS):
@@ -91,7 +91,7 @@ def draw(model: VAE, images: Images, settings: Settings, generator: torch.Genera
 
 
 def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Images) -> None:
-    """One iteration, in place: an HMC move of all chains, then some updates of theta."""
+    """One iteration, in place: an HMC move of every chain, then ``settings.updates`` of theta."""
     theta, sums = subset(state.params, "decoder."), subset(state.sums, "decoder.")
     layers = as_layers(theta)
     chains = [state.chains[name] for name in ("position", "log_step", "acceptance")]
@@ -108,7 +108,7 @@ def update(model: VAE, state: State, draw: Draw, settings: Settings, images: Ima
 
 
 def chunks(images: Images, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """(x, rows of each tensor) of one chunk after another; the rows are views, to be written to."""
+    """Yields (x, rows of each tensor), chunk by chunk; the rows are views and may be written to."""
     views = [tensor.split(CHUNK_ROWS) for tensor in tensors]
     for rows, *parts in zip(images.rows.split(CHUNK_ROWS), *views, strict=True):
         yield images.scaled(rows, tensors[0].dtype), *parts
@@ -123,9 +123,9 @@ def move_chains_(
     momentum: Tensor,
     uniform: Tensor,
 ) -> None:
-    """One HMC transition in place; each chain's step follows its acceptance.
+    """One HMC transition in place; each chain's step size is adapted to its acceptance.
 
-    The posterior changes with every iteration, so the tuning is never frozen here.
+    The posterior changes with every iteration, so the adaptation never stops.
     """
     state = hmc.init(position, log_joint)
     state, info = hmc.step(
@@ -150,9 +150,9 @@ def add_gradient_(grads: Tensors, log_joint: LogJoint, z: Tensor) -> None:
 
 
 def annealed_step_size(settings: Settings, state: State, i: int) -> Tensor:
-    """step_size / (1 + annealing * t) at update t; 0 leaves the annealing to Adagrad.
+    """step_size / (1 + annealing * t) at update t; with annealing=0, Adagrad alone shrinks steps.
 
-    The first ``adagrad_warmup`` updates only accumulate.
+    The first ``adagrad_warmup`` updates have step size 0: they only sum up squared gradients.
     """
     t = int(state.counter["steps"]) * settings.updates + i
     if t < settings.adagrad_warmup:
@@ -162,7 +162,7 @@ def annealed_step_size(settings: Settings, state: State, i: int) -> Tensor:
 
 
 def metrics(settings: Settings, state: State) -> dict[str, float]:
-    """What to record beside the curve: plain counts and how the chains moved."""
+    """Metrics to record with the run: plain counts, and how the chains moved."""
     iterations, chains = int(state.counter["steps"]), state.chains
     return {
         "mcem_iterations": iterations,

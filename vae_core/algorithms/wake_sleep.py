@@ -1,8 +1,8 @@
-"""The wake-sleep algorithm (Hinton et al. 1995) with the VAE's networks, the paper's rival.
+"""The wake-sleep algorithm (Hinton et al. 1995) with the VAE's networks, the paper's baseline.
 
-Wake: z ~ q(z|x), theta climbs log p(x, z). Sleep: (x, z) is dreamt by the just-updated model and
-phi climbs log q(z|x). The two phases follow different objectives, which is why no bound is
-guaranteed to rise.
+Wake phase: z is drawn from q(z|x), and theta climbs log p(x, z). Sleep phase: (x, z) is drawn from
+the just-updated model, and phi climbs log q(z|x). The two phases have different objectives, so no
+bound is guaranteed to rise.
 """
 
 from functools import partial
@@ -28,7 +28,7 @@ init, samples_per_step = common.init, common.samples_per_step
 
 
 class Draw(NamedTuple):
-    """All that is random in one step."""
+    """All random numbers of one step."""
 
     rows: Tensor  #: (batch, data_dim), a minibatch as stored
     wake: Tensor  #: (batch, latent_dim), noise of z ~ q(z|x)

@@ -1,4 +1,4 @@
-"""Data sets of the paper, MNIST and Frey Face, and a small one that needs no download, digits."""
+"""Data sets: the paper's MNIST and Frey Face, and digits, a small one without a download."""
 
 from vae_core.data.files import DataCorrupt, DataNotFound, data_folder
 from vae_core.data.load import Dataset, FileStatus, fetch, load_dataset, status

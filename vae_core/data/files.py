@@ -1,4 +1,4 @@
-"""Files of the data sets: where they are looked for, checked, and downloaded from."""
+"""Files of the data sets: where they are, their checksums, and their download."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vae_core._atomic import StoreError, replacing
 
 
 class DataNotFound(FileNotFoundError):
-    """A file of a data set is neither in the data folder nor to be had from the network."""
+    """A file of a data set is not in the data folder and cannot be downloaded."""
 
 
 class DataCorrupt(ValueError):
-    """A file of a data set is there, but is not the published one."""
+    """A file of a data set exists, but is not the published one, or not a data set."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Content:
 class RemoteFile:
     """One published file: its path below the data folder, and the addresses that offer it.
 
-    `extracted` describes what a `.gz` holds; a copy extracted beside it serves as well.
+    `extracted` describes what a `.gz` holds; an extracted copy beside it is used as well.
     """
 
     dataset: str
@@ -43,7 +43,7 @@ class RemoteFile:
     extracted: Content | None = None
 
     def variants(self, folder: Path) -> list[tuple[Path, Content]]:
-        """The paths that would do, the quickest to read first, with what each must hold."""
+        """Paths of acceptable copies with the content of each, the quickest to read first."""
         packed = folder / self.path
         if self.extracted is None:
             return [(packed, self.content)]
@@ -51,7 +51,7 @@ class RemoteFile:
 
 
 def data_folder() -> Path:
-    """The data folder: `VAE_CORE_DATA`, or `data` in the user's cache directory."""
+    """The data folder: that named by `VAE_CORE_DATA`, or `data` in the user's cache directory."""
     named = os.environ.get("VAE_CORE_DATA")
     if named:
         return Path(named).expanduser().resolve()
@@ -87,7 +87,7 @@ def find(file: RemoteFile, folder: Path) -> Path | None:
 
 
 def obtain(file: RemoteFile, folder: Path, *, progress: bool = True) -> Path:
-    """The path of a verified copy of the file, downloaded if it is not there.
+    """The path of a verified copy of the file, downloaded if it is missing.
 
     Raises:
         DataNotFound: the file is missing and no address delivers it.
@@ -119,7 +119,7 @@ def _download(url: str, target: Path, expected: Content, *, progress: bool) -> P
         download = pooch.HTTPDownloader(progressbar=progress, timeout=10)
         download(url, str(temporary), None)
         if content_of(temporary) != expected:
-            raise ValueError("what it delivers has another sha256")
+            raise ValueError("the downloaded file has another sha256")
     return target
 
 

@@ -1,4 +1,4 @@
-"""Data sets of the paper, MNIST and Frey Face, and a small one that needs no download, digits.
+"""Data sets: the paper's MNIST and Frey Face, and digits, a small one without a download.
 
 A data set is held as whole tensors, one image a row; a minibatch is an `index_select`, and the
 pixels are divided by `levels` when they are used.
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images as rows, (N, D), with their labels where the data set has any.
+    """A data set: images as rows, (N, D), and labels where it has any, (N,).
 
-    `train_bytes`, `valid_bytes` and `test_bytes` are uint8 or, for a data set of one's own that
-    came so, float32; a pixel is its value / `levels`.
-    `train`, `valid` and `test` are float32 pixels in [0, 1], computed anew at each access.
+    `train_bytes`, `valid_bytes` and `test_bytes` are as stored: uint8 or, for a user's own data set
+    of floats, float32. A pixel is its value / `levels`. `train`, `valid` and `test` are float32
+    pixels in [0, 1], computed at each access.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Dataset:
 
     @property
     def valid(self) -> torch.Tensor:
-        """Validation images, float32 in [0, 1]; none but for MNIST, (N, D)."""
+        """Validation images, float32 in [0, 1], (N, D); Frey Face and digits have none."""
         return Images(self.valid_bytes, self.levels).scaled(self.valid_bytes)
 
     @property
@@ -91,21 +91,21 @@ def load_dataset(
     split_seed: int = 0,
     progress: bool = True,
 ) -> Dataset:
-    """Reads a data set, after downloading it if its files are not in the data folder.
+    """Loads a data set, and downloads its files first if they are not in the data folder.
 
-    MNIST: the first 50,000 images of its training set are for training, as in the paper, the
-    other 10,000 for validation; 10,000 test images. Frey Face: 1,965 frames of a film, shuffled
-    by `split_seed`; the last `n_test` (default 365) are for test, as many of the others as asked
-    for training. Digits: the same with 297 of 1,797 for test.
+    MNIST: the first 50,000 images of its training set are for training, as in the paper, the other
+    10,000 for validation; there are 10,000 test images. Frey Face: 1,965 frames of a film, shuffled
+    by `split_seed`; the last `n_test` (default 365) are for test, and training images are taken
+    from the others. Digits: the same, with 297 of 1,797 for test.
 
     Args:
-        name: "mnist", "freyface", "digits", or the path of an `.npz` file of one's own (see
-            `vae_core.data.npz`), which comes with its split.
+        name: "mnist", "freyface", "digits", or the path of your own `.npz` file (see
+            `vae_core.data.npz`), which contains its split.
         n_train: number of training images, the first ones; default all. A smaller training set is
             part of a larger one.
         n_test: number of test images; default all of them (MNIST), 365 (Frey Face), 297 (digits).
-        binarize: replaces each pixel by a Bernoulli draw with its value as probability, the same
-            draw each time.
+        binarize: replaces each pixel by one Bernoulli draw with its value as probability; the draw
+            is the same each time.
         split_seed: seed of the shuffle of Frey Face and digits; MNIST comes with its own split.
 
     Raises:
@@ -138,7 +138,7 @@ def load_dataset(
 
 
 def fetch(names: Iterable[str] = tuple(DATASETS), *, progress: bool = True) -> list[Path]:
-    """Downloads what is missing of the named data sets and checks what is there.
+    """Downloads missing files of the named data sets and verifies the others; returns all paths.
 
     Raises:
         ValueError, DataNotFound, DataCorrupt: as `load_dataset`.
@@ -150,7 +150,7 @@ def fetch(names: Iterable[str] = tuple(DATASETS), *, progress: bool = True) -> l
 
 
 class FileStatus(NamedTuple):
-    """State of one file: "ok", "missing", "corrupt", or "embedded" for a set without files."""
+    """State of one data file: "ok", "missing", "corrupt", or "embedded" for a set without files."""
 
     dataset: str
     path: Path | None
@@ -159,12 +159,12 @@ class FileStatus(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """False for a damaged file; one that is missing is downloaded when it is needed."""
+        """Whether the file is not damaged; a missing one is downloaded when it is needed."""
         return self.state != "corrupt"
 
 
 def status() -> list[FileStatus]:
-    """The state of every file of every data set; downloads nothing."""
+    """The state of every file of every data set, without any download."""
     folder = data_folder()
     return [
         line
@@ -189,7 +189,7 @@ def _file_status(file: RemoteFile, folder: Path) -> FileStatus:
 def _sizes(
     spec: DatasetSpec, n_train: int | None, n_test: int | None, split_seed: int
 ) -> tuple[int, int]:
-    """The numbers of training and test images asked for, checked against what there is."""
+    """The requested numbers of training and test images, checked against what there is."""
     if spec.fixed_split and split_seed != 0:
         raise ValueError(f"split_seed={split_seed}: {spec.title} comes with its own split; use 0")
     most_test = spec.n_test if spec.fixed_split else spec.n_pool - 1
@@ -213,9 +213,10 @@ def _cuts(n_pool: int, n_test: int) -> tuple[slice, slice, slice]:
 
 
 def bernoulli_draw(pixels: np.ndarray, levels: int, seed: int) -> np.ndarray:
-    """One draw of each pixel: a uniform integer below `levels` is less than it, exactly.
+    """One Bernoulli draw for each pixel, with probability exactly pixel / `levels`.
 
-    `seed` is 0 for training images, 1 for validation, 2 for test.
+    The draw is 1 where a uniform integer below `levels` is less than the pixel. `seed` is 0 for
+    training images, 1 for validation, 2 for test.
     """
     # RandomState, unlike newer generators, promises the same stream in every version of numpy.
     random = np.random.RandomState(seed)

@@ -1,9 +1,9 @@
-"""Data sets of one's own: an ``.npz`` file with the arrays ``train`` and ``test``.
+"""Your own data sets: an ``.npz`` file with the arrays ``train`` and ``test``.
 
-``numpy.savez("faces.npz", train=..., test=...)`` makes one. Optional are ``valid``, the labels
-``train_labels``, ``valid_labels`` and ``test_labels``, and ``image_shape``, the (height, width) of
-an image. Rows are images, (N, D) or (N, height, width), of one type: floats in [0, 1], bytes that
-stand for byte / 255, or bytes that are all 0 or 1.
+``numpy.savez("faces.npz", train=..., test=...)`` writes one. Optional arrays are ``valid``, the
+labels ``train_labels``, ``valid_labels`` and ``test_labels``, and ``image_shape``, the (height,
+width) of an image. Rows are images, (N, D) or (N, height, width), all of one type: floats in [0,
+1], bytes that stand for byte / 255, or bytes that are all 0 or 1.
 """
 
 import functools
@@ -22,7 +22,7 @@ KNOWN = {*PARTS, *(f"{part}_labels" for part in PARTS), "image_shape"}
 
 
 def npz_spec(name: str) -> DatasetSpec:
-    """What is known of the file at ``name``; read once, and again when the file has changed.
+    """The description of the file at ``name``; read once, and again when the file has changed.
 
     Raises:
         DataNotFound: there is no such file.
@@ -61,7 +61,7 @@ def _spec(path: Path, mtime_ns: int, size: int) -> DatasetSpec:
 
 
 def name_of(path: Path) -> str:
-    """How runs on the file are called."""
+    """The name of the data set in the keys of runs."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40].strip("_-") or "data"
 
 
@@ -73,7 +73,7 @@ def read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[int, int]]:
     """
     try:
         if not zipfile.is_zipfile(path):
-            raise ValueError("it is no archive; numpy.savez makes one")
+            raise ValueError("it is not an archive; numpy.savez makes one")
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except Exception as error:  # numpy and zipfile raise whatever their parsers meet
@@ -91,7 +91,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tupl
             raise ValueError(f"unknown array {name!r}; known are {', '.join(sorted(KNOWN))}")
     for name in ("train", "test"):
         if name not in arrays:
-            raise ValueError(f"no array {name!r}; there is {', '.join(arrays) or 'none'}")
+            raise ValueError(f"no array {name!r}; the file has {', '.join(arrays) or 'none'}")
     _check_scale(arrays)
     rows = {part: _rows(part, arrays[part]) for part in PARTS if part in arrays}
     train = rows["train"]
@@ -99,7 +99,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tupl
         if array.shape[1] != train.shape[1] or array.dtype != train.dtype:
             raise ValueError(
                 f"{part} has {array.shape[1]} pixels of {array.dtype}, train {train.shape[1]} of "
-                f"{train.dtype}: make them alike"
+                f"{train.dtype}: make them alike in number and type"
             )
     shape = _image_shape(arrays, train.shape[1])
     rows.setdefault("valid", train[:0])
@@ -108,7 +108,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tupl
 
 
 def _check_scale(arrays: dict[str, np.ndarray]) -> None:
-    """Refuses truth values beside bytes that stand for byte / 255."""
+    """Refuses booleans in one part beside bytes that stand for byte / 255 in another."""
     parts = {part: arrays[part] for part in PARTS if part in arrays}
     truths = [part for part, array in parts.items() if array.dtype == np.bool_]
     for part, array in parts.items():
@@ -138,7 +138,7 @@ def _rows(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _image_shape(arrays: dict[str, np.ndarray], n_pixels: int) -> tuple[int, int]:
-    """As given, or of (N, height, width) rows, or a square; else one row of pixels."""
+    """The given shape, or that of (N, height, width) rows, or a square, or one row of pixels."""
     if "image_shape" not in arrays:
         if arrays["train"].ndim == 3:
             height, width = arrays["train"].shape[1:]
@@ -169,7 +169,7 @@ def _labels(part: str, arrays: dict[str, np.ndarray], n_rows: int) -> np.ndarray
 
 
 def _levels(arrays: dict[str, np.ndarray]) -> int:
-    """A pixel is its value / levels."""
+    """1 or 255: a pixel is its value / levels."""
     if arrays["train"].dtype == np.float32:
         return 1
     return 1 if max(arrays[part].max(initial=0) for part in PARTS) <= 1 else 255

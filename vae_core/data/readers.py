@@ -1,4 +1,4 @@
-"""The readers of the data sets: each gives whole arrays, one image a row."""
+"""Readers of the data sets: each returns whole arrays, one image a row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vae_core.data.registry import ARRAYS, DatasetSpec
 
 
 class Images(NamedTuple):
-    """Pixels (N, D), uint8 or, of one's own, float32; labels (N,) int64 or None."""
+    """Pixels (N, D), uint8 or, in a user's own data, float32; labels (N,) int64 or None."""
 
     pixels: np.ndarray
     labels: np.ndarray | None
@@ -29,7 +29,7 @@ class Images(NamedTuple):
 
 
 def read(spec: DatasetSpec, progress: bool) -> tuple[Images, ...]:
-    """The pool of a data set's images or, where its split is fixed, training, validation and test.
+    """All images of a data set or, where its split is fixed, training, validation and test images.
 
     Raises:
         ValueError: no reader is known for the data set.
@@ -38,7 +38,9 @@ def read(spec: DatasetSpec, progress: bool) -> tuple[Images, ...]:
     if spec.path is not None:
         return _read_own(spec.path, spec.sha256)
     if spec.name in ARRAYS:
-        raise ValueError(f"dataset={spec.name!r} was arrays, which are not kept: use vc.fit again")
+        raise ValueError(
+            f"dataset={spec.name!r} was made from arrays, which are not stored: call vc.fit again"
+        )
     if spec.name not in READERS:
         raise ValueError(f"dataset={spec.name!r} has no reader in vae_core/data/readers.py: add it")
     return READERS[spec.name](spec, progress)

@@ -1,4 +1,4 @@
-"""The register of data sets: what is known of each without reading its files."""
+"""The registry of data sets: what is known of each without reading its files."""
 
 import difflib
 import os
@@ -14,16 +14,16 @@ class DatasetSpec:
     """What is known of a data set without reading it, and the paper's settings for it.
 
     Attributes:
-        name: how runs are called after it; letters, digits, "_", "-" and "." only.
+        name: begins the keys of its runs; letters, digits, "_", "-" and "." only.
         levels: a pixel is byte / levels.
-        likelihoods: the decoders that suit, the default of `RunConfig` first. MNIST has pixels
-            that never change, so that a density with a learned variance is unbounded there.
+        likelihoods: the suitable decoders, the default of `RunConfig` first. Some pixels of MNIST
+            never change, so a density with a learned variance would be unbounded there.
         hidden: default widths of `RunConfig`.
         batch_size: default of `RunConfig`.
-        prior_sd: default of `RunConfig`; None is no prior.
-        files: what has to be in the data folder; empty where the data come with a package.
+        prior_sd: default of `RunConfig`; None for no prior.
+        files: the files that must be in the data folder; empty where data come with a package.
         fixed_split: whether the publisher defines which images are the test set.
-        path: the `.npz` file of a data set of one's own.
+        path: the `.npz` file of a user's own data set.
         sha256: the hash of that file.
     """
 
@@ -55,7 +55,7 @@ class DatasetSpec:
 
     @property
     def n_pool(self) -> int:
-        """Number of images that training and test set are drawn from."""
+        """Number of images, from which training and test set are drawn."""
         return self.n_train + self.n_test
 
 
@@ -149,7 +149,7 @@ ARRAYS: dict[str, DatasetSpec] = {}  # arrays of this process, described by `vae
 
 
 def dataset_spec(name: str | os.PathLike[str]) -> DatasetSpec:
-    """The entry of `DATASETS` or, for the path of an `.npz` file, what is known of that.
+    """The entry of `DATASETS` for a name or, for the path of an `.npz` file, its description.
 
     Raises:
         ValueError: an unknown name, with the nearest one; DataCorrupt, a file that is no data set.

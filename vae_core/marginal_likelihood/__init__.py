@@ -1,10 +1,10 @@
 """Estimators of the marginal likelihood log p(x), all behind :func:`log_marginal`.
 
-The bound says how good model and encoder are together; log p(x) judges the model alone. Up to
-three latent dimensions quadrature is exact for all practical purposes. Importance and annealed
-importance sampling err low on average, whatever they miss. The method of Appendix D errs high
-where its chains visit the whole posterior, and low where they miss modes: the two bracket the
-truth only in the first case, which neither can tell from the second.
+The lower bound judges model and encoder together; log p(x) judges the model alone. In up to three
+latent dimensions quadrature is exact for all practical purposes. Importance sampling and annealed
+importance sampling are too low on average, whatever they miss. The method of Appendix D is too high
+where its chains visit the whole posterior, and too low where they miss modes. Only in the first
+case do the two kinds bracket the truth, and neither can tell that case from the second.
 """
 
 import inspect
@@ -97,31 +97,31 @@ def log_marginal(
     progress: bool = True,
     **options: Any,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """log p(x) of each datapoint in nats, (batch,), for x (batch, data_dim).
-
-    ``model`` is any module with ``latent_dim`` and ``log_joint(x, z)``, see
-    :class:`~vae_core.log_joint.LatentVariableModel`.
+    """The log marginal likelihood log p(x) of each datapoint in nats, (batch,).
 
     Args:
-        method: "hmc_density" (Appendix D), "importance_sampling", "ais" or "quadrature". With a
-            prior of the model's own that lies far from N(0, I), "ais" errs low by nats.
-        n_samples: posterior samples, importance samples or annealed chains for each datapoint;
-            for quadrature, the most points at which its density is evaluated. None takes the
-            method's own default.
+        model: any module with ``latent_dim`` and ``log_joint(x, z)``, see
+            :class:`~vae_core.log_joint.LatentVariableModel`.
+        x: (batch, data_dim).
+        method: "hmc_density" (Appendix D), "importance_sampling", "ais" or "quadrature". If the
+            model has a prior of its own far from N(0, I), "ais" is too low by whole nats.
+        n_samples: number of posterior samples, importance samples or annealed chains for each
+            datapoint; for quadrature, the most points at which its density is evaluated. None takes
+            the method's own default.
         return_stderr: also return the standard error of each estimate, (batch,). It covers the
-            Monte Carlo noise, not the bias; NaN where n_samples=1 shows no noise.
-        progress: show a bar if the work takes more than two seconds.
-        options: passed on to the method, see the functions of the same names.
+            Monte Carlo noise, not the bias; it is NaN where n_samples=1 shows no noise.
+        progress: show a progress bar if the work takes more than two seconds.
+        options: passed on to the function of the method.
 
     Raises:
-        ValueError: an unknown method, a bad option, x of another shape or precision than the
-            model's, a latent dimension that the method cannot serve, or no encoder to propose from.
+        ValueError: an unknown method or option, x of another shape or dtype than the model's, too
+            many latent dimensions for the method, or no encoder to propose from.
         RuntimeError: quadrature needs more than ``n_samples`` points.
     """
     estimator = _method(method, options)
     check_arguments(model, x, generator)
     if not len(x):
-        raise ValueError("x has no rows")
+        raise ValueError("x has no rows: give one datapoint at least")
     if n_samples is not None:
         check_count("n_samples", n_samples)
         options["n_samples"] = n_samples

@@ -1,4 +1,4 @@
-"""What every method asks of its model, its data and its generator."""
+"""Checks that every method makes of its model, its data and its generator."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from vae_core.model import VAE
 def check_arguments(
     model: LatentVariableModel, x: Tensor, generator: torch.Generator | None
 ) -> None:
-    """Refuses what would give NaN, bytes, a wrong number, or an error from deep inside."""
+    """Refuses what would give NaN, a wrong number, or an error from deep inside."""
     if not hasattr(model, "log_joint") or not hasattr(model, "latent_dim"):
-        raise ValueError(f"model={model!r}: one with latent_dim and log_joint(x, z) is needed")
+        raise ValueError(f"model={model!r}: a module with latent_dim and log_joint(x, z) is needed")
     check_kind("x", x, Tensor, "torch.as_tensor makes one")
     weights = model.parameters() if isinstance(model, nn.Module) else ()
     dtype = next((weight.dtype for weight in weights), torch.get_default_dtype())
@@ -29,7 +29,7 @@ def check_arguments(
 
 
 def _check_pixels(model: Any, x: Tensor) -> None:
-    """Refuses pixels outside [0, 1] where the VAE's own likelihood asks for them."""
+    """Refuses pixels outside [0, 1] where the VAE's own likelihood needs them there."""
     is_own = getattr(type(model), "log_likelihood", None) is not VAE.log_likelihood
     if is_own or model.likelihood == "gaussian" or not len(x):
         return

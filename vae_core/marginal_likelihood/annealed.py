@@ -1,8 +1,9 @@
-"""Annealed importance sampling, forwards and backwards (BDMC).
+"""Annealed importance sampling (AIS), forwards and backwards (bidirectional Monte Carlo, BDMC).
 
-Forwards from the prior to the posterior it errs low; backwards from an exact posterior sample it
-errs high. On data simulated from the model, whose z is such a sample, both sides are known.
-Sources: Neal (2001); Grosse, Ghahramani and Adams (2015); Wu et al. (2017) for decoders.
+Forwards, from the prior to the posterior, the estimate is too low on average. Backwards, from an
+exact posterior sample, it is too high. For data simulated from the model, the z that generated x is
+such a sample, so both sides are known. Sources: Neal (2001); Grosse, Ghahramani and Adams (2015);
+Wu et al. (2017) for decoders.
 """
 
 from typing import NamedTuple
@@ -20,17 +21,17 @@ from vae_core.marginal_likelihood.importance import log_mean_exp_stderr
 from vae_core.model import VAE
 
 Generator = torch.Generator | None
-N_PILOT = 2  # chains for each datapoint that only tune the step sizes
+N_PILOT = 2  # chains for each datapoint, which only tune the step sizes
 CHUNK_ROWS = 2_000  # (datapoint, chain) pairs at a time, but not fewer than
 CHUNK_CHAINS = 8  # of each datapoint
 
 
 class Sandwich(NamedTuple):
-    """Stochastic bounds on log p(x) of simulated data, each (batch,)."""
+    """Stochastic lower and upper bounds on log p(x) of simulated data, each (batch,), in nats."""
 
     lower: Tensor
     upper: Tensor
-    x: Tensor  #: (batch, data_dim)
+    x: Tensor  #: (batch, data_dim), the simulated data
 
 
 class Path(NamedTuple):
@@ -51,17 +52,22 @@ def annealed_importance_sampling(
     target_accept: float = 0.8,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """log p(x) from n_samples annealed chains, and its standard error, each (batch,), in nats.
+    """log p(x) by annealed importance sampling and its standard error, each (batch,), in nats.
 
-    Each chain starts at the prior and passes n_temperatures densities p(z) p(x|z)^beta, beta from 0
-    to 1, with one HMC transition of n_leapfrog steps at each after the first. A pilot run tunes the
-    step sizes beforehand. The error is found from the chains themselves: on closed forms the
-    z-scores of 8 have a mean square of 1.3 to 1.6 (Student's t has 1.4), those of 32 of 1.1; one
-    chain has none, NaN.
+    Each of n_samples chains starts at the prior and passes n_temperatures densities p(z)
+    p(x|z)^beta, with beta from 0 to 1. At each density after the first it makes one HMC transition
+    of n_leapfrog steps. A pilot run tunes the step sizes to the acceptance probability
+    target_accept beforehand. The standard error is estimated from the spread of the chains;
+    for a single chain it is NaN. On models with closed forms, the z-scores of 8 chains have a mean
+    square of 1.3 to 1.6 (Student's t has 1.4), those of 32 chains of 1.1.
 
     Chains start at N(0, I) and pass N(z; 0, I) (p(x, z) / N(z; 0, I))^beta, whatever the model's
-    own prior. With one far from N(0, I) the estimate is too low by more than its error tells, by
-    three nats for N(8, 1): take more temperatures, or let the model's z be standardised.
+    own prior is. If that is far from N(0, I), the estimate is too low by more than its standard
+    error tells, by three nats for N(8, 1). Then take more temperatures, or standardise the model's
+    z.
+
+    Raises:
+        ValueError: names the argument, its value and what it must be.
     """
     check_arguments(model, x, generator)
     check_count("n_samples", n_samples)
@@ -83,7 +89,11 @@ def bdmc(
     target_accept: float = 0.8,
     generator: torch.Generator | None = None,
 ) -> Sandwich:
-    """Lower and upper bounds on log p(x) of n_points simulated from the model."""
+    """Lower and upper bounds on log p(x) by BDMC, for n_points simulated from the model.
+
+    Each bound holds on average. The other arguments are those of
+    :func:`~vae_core.marginal_likelihood.annealed.annealed_importance_sampling`.
+    """
     check_kind("model", model, VAE, "data are simulated from a VAE")
     check_count("n_points", n_points)
     check_count("n_samples", n_samples)
@@ -105,7 +115,7 @@ def sigmoid_schedule(n_temperatures: int, sharpness: float = 4.0) -> list[float]
 
 
 def chunk_sizes(n_chains: int, batch: int) -> list[int]:
-    """How many chains of each datapoint move at a time, so that memory does not grow with all."""
+    """Numbers of chains of each datapoint that move together, so that memory stays bounded."""
     most = max(CHUNK_CHAINS, CHUNK_ROWS // max(1, batch))
     return [min(most, n_chains - done) for done in range(0, n_chains, most)]
 
@@ -113,7 +123,7 @@ def chunk_sizes(n_chains: int, batch: int) -> list[int]:
 def anneal_from_prior(
     log_joint: AnyLogJoint, n_chains: int, path: Path, n_leapfrog: int, generator: Generator
 ) -> Tensor:
-    """Log weights (n_chains, batch) of chains that start at the prior."""
+    """Log weights (n_chains, batch) of chains that start at draws from N(0, I)."""
     parts = []
     for n in chunk_sizes(n_chains, len(log_joint.x)):
         z = prior_draw(log_joint, n, generator)
@@ -122,7 +132,7 @@ def anneal_from_prior(
 
 
 def prior_draw(log_joint: AnyLogJoint, n_chains: int, generator: torch.Generator | None) -> Tensor:
-    """(n_chains, batch, latent_dim)."""
+    """Draws of N(0, I), (n_chains, batch, latent_dim)."""
     x, shape = log_joint.x, (n_chains, log_joint.x.shape[0], log_joint.latent_dim)
     return torch.randn(shape, **noise_like(x, generator))
 
@@ -134,7 +144,7 @@ def tune_path(
     n_leapfrog: int,
     generator: Generator,
 ) -> Path:
-    """Step sizes from pilot chains whose step follows their acceptance down the schedule."""
+    """The path with step sizes from pilot chains, adapted to their acceptance at each beta."""
     check_count("n_leapfrog", n_leapfrog)
     check_between("target_accept", target_accept, 0, 1)
     z = prior_draw(log_joint, N_PILOT, generator)
@@ -194,7 +204,7 @@ def move(
 
 
 class Flat:
-    """A log joint over (chains, batch, dim) seen as one over (chains * batch, dim)."""
+    """A log joint over (chains, batch, dim) as one over (chains * batch, dim)."""
 
     def __init__(self, log_joint: AnyLogJoint, shape: torch.Size):
         self.log_joint, self.shape = log_joint, shape

@@ -1,4 +1,4 @@
-"""The estimator of Appendix D: a density fitted to posterior samples, and its expectation.
+"""The estimator of Appendix D: fit a density q to posterior samples, then average a ratio.
 
 1 / p(x) = E_{z ~ p(z|x)} [ q(z) / (p(z) p(x|z)) ]   for any density q.
 """
@@ -37,16 +37,18 @@ def hmc_density(
     shared_step: bool = False,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """log p(x) by Appendix D and its standard error, each (batch,), in nats.
+    """log p(x) by the method of Appendix D and its standard error, each (batch,), in nats.
 
-    (1) n_samples posterior samples by HMC, (2) a density q fitted to them, (3) n_samples fresh
-    ones z_l: log p(x) = -log mean_l q(z_l) / p(x, z_l). If the chains visit the whole posterior
-    it errs high, by Jensen's inequality; each mode that they miss lowers it by its share, which
-    the standard error does not show.
+    (1) Draw n_samples posterior samples by HMC. (2) Fit a density q to them. (3) Draw n_samples
+    fresh samples z_l; the estimate is log p(x) = -log mean_l q(z_l) / p(x, z_l). If the chains
+    visit the whole posterior, it is too high on average, by Jensen's inequality. Each mode that
+    they miss lowers it by the mode's share, which the standard error does not show.
 
     Args:
+        n_leapfrog, n_burnin, target_accept: of the chains, as in :func:`vae_core.hmc.sample`.
         density: "gaussian" (full covariance) or "kde" (Gaussian kernel, bandwidth by likelihood).
-        split_half: the thrifty reading: n_samples in all, half to fit and half to estimate.
+        split_half: draw n_samples in all, half to fit q and half to estimate, not n_samples for
+            each.
         start, n_candidates: where the chains begin, as in
             :func:`~vae_core.marginal_likelihood.chains.start_chains`.
         shared_step: one step size for all chains, not one each.
@@ -93,20 +95,20 @@ def _check(latent_dim: int, n_fit: int, density: str) -> None:
     least = 2 * (latent_dim + 1)  # with fewer, a chain that rejects a move or two is degenerate
     if n_fit < least:
         raise ValueError(
-            f"Appendix D with {n_fit} samples to fit in {latent_dim} latent dimensions: the "
-            f"fitted covariance would be all but singular; at least {least} are needed"
+            f"Appendix D fits a covariance to {n_fit} samples in {latent_dim} latent dimensions: "
+            f"it would be nearly singular; raise n_samples so that at least {least} are fitted"
         )
     if latent_dim >= RELIABLE_BELOW:
         warnings.warn(
             f"Appendix D in {latent_dim} latent dimensions: the fitted density misses the "
             "posterior and the estimate errs high by an unknown amount (the paper uses it below "
-            f"{RELIABLE_BELOW}); importance_sampling or ais serve better",
+            f"{RELIABLE_BELOW}); use importance_sampling or ais",
             stacklevel=2,
         )
 
 
 def gaussian_log_density(fit: Tensor, z: Tensor) -> Tensor:
-    """log N(z; mean, full covariance of ``fit``), (samples, batch, dim) -> (samples, batch)."""
+    """log N(z; mean, full covariance of ``fit``): (samples, batch, dim) -> (samples, batch)."""
     mean, tril = fitted_normal(fit)
     residual = (z - mean).double().permute(1, 2, 0)  # (batch, dim, samples)
     white = torch.linalg.solve_triangular(tril, residual, upper=False)
@@ -118,8 +120,9 @@ def gaussian_log_density(fit: Tensor, z: Tensor) -> Tensor:
 def kde_log_density(fit: Tensor, z: Tensor) -> Tensor:
     """log of a Gaussian kernel density estimate, shapes as in :func:`gaussian_log_density`.
 
-    The kernel's standard deviations are those of the sample times one factor, chosen for each
-    datapoint on a half/half split by the likelihood of the second half.
+    The kernel's standard deviations are those of the sample times one factor for each datapoint:
+    the factor with which kernels on the first half of the sample give the second half the highest
+    likelihood.
     """
     n_fit, _, dim = fit.shape
     sd = fit.std(0).clamp(min=1e-6)  # (batch, dim)
@@ -139,13 +142,14 @@ def kernel_mixture(centers: Tensor, z: Tensor, sd: Tensor) -> Tensor:
 
 
 def correlated_stderr(log_ratio: Tensor) -> Tensor:
-    """Standard error (batch,) of log mean exp over chains (n, batch), by the delta method.
+    """Standard error (batch,) of log mean exp over correlated draws (n, batch): the delta method.
 
-    The variance of each chain's ratio, times one autocorrelation time for all chains. That of z
-    would not do: HMC makes z itself antithetic, but not functions that are even about the mode.
-    With few samples a row the ratio's tail is seldom seen. On closed forms in one to three latent
-    dimensions z-scores have these mean squares: 1.4 to 2.2 with 50 samples, 1.0 to 1.2 with 400;
-    with 50 and kernels 2.7 to 3.3, with 25 and 25 (split_half) 1.7 to 3.0.
+    It is the variance of each chain's ratio times one autocorrelation time for all chains. The
+    autocorrelation time of z would not do: HMC makes z itself antithetic, but not functions that
+    are even about the mode. With few samples of a datapoint the tail of the ratio is seldom seen.
+    On models with closed forms in one to three latent dimensions, the z-scores have these mean
+    squares: 1.4 to 2.2 with 50 samples, 1.0 to 1.2 with 400; 2.7 to 3.3 with 50 samples and
+    kernels; 1.7 to 3.0 with 25 and 25 (split_half).
     """
     n = log_ratio.shape[0]
     ratio = torch.exp(log_ratio - log_mean_exp(log_ratio))
@@ -154,10 +158,10 @@ def correlated_stderr(log_ratio: Tensor) -> Tensor:
 
 
 def autocorrelation_time(values: Tensor) -> float:
-    """Pooled over chains (n, batch), by the initial monotone sequence of Geyer (1992, section 3.3).
+    """Autocorrelation time pooled over chains (n, batch), by Geyer's initial monotone sequence.
 
-    Autocovariances about a chain's own mean are too small by the variance of that mean, which a
-    second round adds. Source: Geyer, "Practical Markov chain Monte Carlo".
+    Autocovariances about a chain's own mean are too small by the variance of that mean; a second
+    round adds it. Source: Geyer (1992), "Practical Markov chain Monte Carlo", section 3.3.
     """
     n = values.shape[0]
     centred = values - values.mean(0)

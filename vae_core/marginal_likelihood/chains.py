@@ -1,4 +1,4 @@
-"""Where posterior chains start, and the normal distribution fitted to where they have been."""
+"""Where posterior chains start, and the normal distribution fitted to their samples."""
 
 from typing import cast
 
@@ -23,16 +23,20 @@ def start_chains(
     n_candidates: int = N_CANDIDATES,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """First positions (batch, latent_dim) of one posterior chain for each x.
+    """First positions (batch, latent_dim) of posterior chains, one for each x (batch, data_dim).
 
-    "resampled": of n_candidates draws of the prior, shared by all x, one in proportion to
-    p(x | z): needs no encoder, and finds the modes that hold many candidates; with the default
-    number a trained decoder of three latent variables has modes that hold none.
-    "encoder": a draw of q(z | x); "prior": a draw of p(z), from where a chain may never leave a
-    minor mode. The prior is N(0, I) here, also for a model that has another.
+    Args:
+        start: "resampled" draws n_candidates from the prior, shared by all x, and takes one for
+            each x with probability in proportion to p(x | z). It needs no encoder, and finds the
+            modes that hold many candidates; with the default number, a trained decoder of three
+            latent variables has modes that hold none. "encoder" draws from q(z | x). "prior" draws
+            from p(z); a chain from there may never leave a minor mode.
+        n_candidates: number of draws for "resampled".
+
+    The prior is N(0, I) here, also for a model that has another.
 
     Raises:
-        ValueError: another start, or "encoder" for a model that has none.
+        ValueError: an unknown start, or "encoder" for a model without one.
     """
     check_choice("start", start, CHAIN_STARTS)
     check_count("n_candidates", n_candidates)
@@ -50,7 +54,7 @@ def start_chains(
 
 
 def encoding(model: LatentVariableModel, argument: str, instead: str) -> EncodingModel:
-    """The model, if it has the encoder that an argument asks for."""
+    """The model, if it has the encoder that an argument needs."""
     if not hasattr(model, "encode"):
         raise ValueError(
             f"{argument} needs a model with encode(x), and {type(model).__name__} has none: "
@@ -60,11 +64,10 @@ def encoding(model: LatentVariableModel, argument: str, instead: str) -> Encodin
 
 
 def fitted_normal(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (batch, dim) and Cholesky factor (batch, dim, dim) of the covariance of
-    samples (n, batch, dim); the factor in float64.
+    """Mean (batch, dim) and Cholesky factor (batch, dim, dim) of samples (n, batch, dim).
 
-    A chain that never moved has no covariance; the smallest multiple of the identity is added
-    that makes it invertible.
+    The factor is that of the covariance, in float64. A chain that never moved has no covariance, so
+    1e-6 of the mean variance is added to the diagonal, which makes it invertible.
     """
     n, _, dim = samples.shape
     mean = samples.mean(0)
@@ -76,7 +79,7 @@ def fitted_normal(samples: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def transform_noise(q: Distribution, epsilon: Tensor) -> Tensor:
-    """A draw of a normal distribution from given standard normal noise."""
+    """A draw from a normal distribution, given standard normal noise ``epsilon``."""
     if isinstance(q, MultivariateNormal):
         return q.loc + (q.scale_tril @ epsilon.unsqueeze(-1)).squeeze(-1)
     if isinstance(q, Independent) and isinstance(q.base_dist, Normal):

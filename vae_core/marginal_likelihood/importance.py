@@ -1,4 +1,4 @@
-"""Importance sampling: log p(x) = log E_q[p(x, z) / q(z)], which errs low."""
+"""Importance sampling: log p(x) = log E_q[p(x, z) / q(z)], estimated too low on average."""
 
 import math
 from collections.abc import Callable
@@ -34,19 +34,20 @@ def importance_sampling(
     n_candidates: int = N_CANDIDATES,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """log mean over z ~ q of p(x, z) / q(z) and its standard error, each (batch,), in nats.
+    """log p(x) by importance sampling and its standard error, each (batch,), in nats.
 
-    By Jensen's inequality the estimate is too low on average, by about half its squared standard
-    error, which is NaN if n_samples is 1. Source: Rezende, Mohamed and Wierstra (2014), appendix E.
+    The estimate is the log of the mean over n_samples draws z ~ q of p(x, z) / q(z). By Jensen's
+    inequality it is too low on average, by about half its squared standard error. The standard
+    error is NaN if n_samples is 1. Source: Rezende, Mohamed and Wierstra (2014), appendix E.
 
     Args:
-        proposal: "encoder"; "hmc", a normal distribution fitted to posterior samples, which needs
-            no encoder; or a function from x to a normal distribution of z (batch,).
+        proposal: q: "encoder"; "hmc", a normal distribution fitted to posterior samples, which
+            needs no encoder; or a function from x to a normal distribution of z (batch,).
         n_candidates: for "hmc", of the start of the chains, as in
             :func:`~vae_core.marginal_likelihood.chains.start_chains`.
 
     Raises:
-        ValueError: a proposal of another name, or "encoder" for a model that has none.
+        ValueError: an unknown proposal, or "encoder" for a model without one.
         TypeError: a proposal that is neither Independent(Normal) nor MultivariateNormal.
     """
     check_arguments(model, x, generator)
@@ -91,7 +92,7 @@ def fitted_proposal(
     generator: torch.Generator | None = None,
     widening: float = 1.3,
 ) -> MultivariateNormal:
-    """N(mean, widened covariance) of posterior samples by HMC, one for each x.
+    """N(mean, widened covariance) of posterior samples that HMC draws, one for each x.
 
     The widening keeps the tails of the proposal above those of the posterior.
     """
@@ -110,9 +111,9 @@ def fitted_proposal(
 
 
 def log_mean_exp_stderr(log_weights: Tensor) -> Tensor:
-    """Standard error of :func:`log_mean_exp` of independent weights, by the delta method.
+    """Standard error (batch,) of :func:`log_mean_exp` of independent weights, by the delta method.
 
-    One weight has no spread to tell it from: NaN.
+    A single weight shows no spread: NaN.
     """
     n, batch = log_weights.shape
     if n == 1 or not batch:

@@ -1,8 +1,8 @@
-"""Quadrature over z, coarse to fine: exact for all practical purposes up to three dimensions.
+"""Adaptive quadrature over z: exact for all practical purposes in up to three dimensions.
 
-Space is cut into cubes, each worth its volume times the density in its middle. Where the density
-may be large a cube is cut again, and so on, for each datapoint on its own; on a regular lattice
-this rule converges faster than any power of the width of the cubes.
+Space is cut into cubes, and each counts as its volume times the density at its centre. Where the
+density may be large, a cube is cut again, and so on, for each datapoint separately. On a regular
+lattice the error of this rule falls faster than any power of the width of the cubes.
 """
 
 import math
@@ -15,15 +15,15 @@ from vae_core.log_joint import AutogradLogJoint, LatentVariableModel, LogJoint, 
 from vae_core.marginal_likelihood._arguments import check_arguments
 from vae_core.model import standard_normal_log_prob
 
-PER_AXIS = {1: 120, 2: 80, 3: 32}  # cubes of the first level, over 12 units of the prior
+PER_AXIS = {1: 120, 2: 80, 3: 32}  # cubes along an axis at first, over 12 sd of the prior
 HALF_WIDTH = 6.0
 BLOCK = 256  # cells at a time, so that activations stay in cache
-NEGLIGIBLE = math.log(1e-2)  # of the tolerance; what is left out is counted, but not refined
+NEGLIGIBLE = math.log(1e-2)  # of the tolerance: such cells are counted, but not cut
 ROUNDING = 1e-12  # nats, of sums in float64
 
 
 class QuadratureError(RuntimeError):
-    """The points that are allowed do not suffice for the tolerance."""
+    """The allowed number of points is too small for the tolerance."""
 
 
 @torch.no_grad()
@@ -35,18 +35,18 @@ def quadrature(
     tolerance: float = 1e-3,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """log p(x) and an estimate of its error, each (batch,), in nats, computed in float64.
+    """log p(x) by adaptive quadrature and an estimate of its error, each (batch,), in nats.
 
-    The first grid is a cube around the origin, widened while a posterior has mass at its faces. A
-    cell is cut again if its density, extrapolated by its gradient, comes near the highest found.
-    Should a mode be so narrow that the first grid shows no slope towards it, its mass is missing:
-    the estimate errs low. A narrow mode beside a broad one is told from the halves of the lattice
-    alone, see ``add_up``.
+    All sums are in float64. The first grid is a cube around the origin, widened while a posterior
+    has mass at its faces. A cell is cut again if its density, extrapolated by its gradient, comes
+    near the highest density found. If a mode is so narrow that the first grid shows no slope
+    towards it, its mass is missed and the estimate is too low. A narrow mode beside a broad one is
+    noticed only by comparing halves of the lattice, see ``add_up``.
 
     Args:
-        n_samples: points at which the density of one datapoint may be evaluated at most.
+        n_samples: the most points at which the density of one datapoint may be evaluated.
         tolerance: cells are cut until the error, see ``add_up``, is below this, in nats.
-        generator: not used; all methods take one.
+        generator: not used, but an argument of every method.
 
     Raises:
         ValueError: four or more latent dimensions.
@@ -56,8 +56,8 @@ def quadrature(
     dim = model.latent_dim
     if dim not in PER_AXIS:
         raise ValueError(
-            f"quadrature in {dim} latent dimensions: the grid grows as its power; at most "
-            f"{max(PER_AXIS)} are served, use importance_sampling or ais"
+            f"quadrature in {dim} latent dimensions: its grid would be too large; at most "
+            f"{max(PER_AXIS)} are possible, use importance_sampling or ais"
         )
     check_between("tolerance", tolerance, 0)
     log_joint = log_joint_of(model, x).double()
@@ -76,11 +76,11 @@ def quadrature(
 
 
 class Grid:
-    """The cells of the first level, and how any cell is cut.
+    """The cells of the first level, and how a cell of any level is cut.
 
     Attributes:
-        index: lattice coordinates (cells, dim) from 0 to per_axis - 1.
-        width: of a cell; that of the first level does not depend on per_axis.
+        index: lattice coordinates (cells, dim), from 0 to per_axis - 1.
+        width: of a cell of the first level; it does not depend on per_axis.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Grid:
         if per_axis**dim > max_points:
             raise QuadratureError(
                 f"quadrature with n_samples={max_points}: the first grid in {dim} latent "
-                f"dimensions has {per_axis**dim:,} points"
+                f"dimensions has {per_axis**dim:,} points; use more"
             )
         axis, two = torch.arange(per_axis, device=device), torch.arange(2, device=device)
         self.dim, self.per_axis, self.max_points = dim, per_axis, max_points
@@ -99,7 +99,7 @@ class Grid:
         self.half = 0.5 * per_axis * self.width
 
     def centres(self, index: Tensor, width: float) -> Tensor:
-        """The middles of cells of some level (cells, dim), in float64."""
+        """Centres of cells of some level, from their index and width: (cells, dim), in float64."""
         return (index.double() + 0.5) * width - self.half
 
     def log_joint(self, density: LogJoint | AutogradLogJoint) -> Tensor:
@@ -108,7 +108,7 @@ class Grid:
         return density.table(z) + standard_normal_log_prob(z).unsqueeze(-1)
 
     def slope(self, value: Tensor) -> Tensor:
-        """What the density may gain within half a cell, from the neighbours' values (cells,)."""
+        """What the log density may gain within half a cell, from neighbouring values (cells,)."""
         field = value.view([self.per_axis] * self.dim)
         gain = torch.zeros_like(field)
         for axis in range(self.dim):
@@ -119,22 +119,26 @@ class Grid:
         return gain.flatten()
 
     def cut(self, index: Tensor) -> Tensor:
-        """The cells of half the width, (2^dim cells, dim)."""
+        """The 2^dim cells of half the width within each cell, (2^dim cells, dim)."""
         return (2 * index.unsqueeze(1) + self.corners).flatten(0, 1)
 
 
 def refine(
     density: LogJoint | AutogradLogJoint, grid: Grid, value: Tensor, tolerance: float
 ) -> tuple[Tensor, Tensor, float]:
-    """log p(x) of one x, its error, and the share of the mass in cells at the grid's faces.
+    """log p(x) of one x, its error, and the share of the mass in cells at the faces of the grid.
 
-    ``value`` (cells,) is the log joint on the first level. Four signs say that the lattice is fine
-    enough: its halves agree, black and white as well as by layers, and its mass is spread over more
-    than a layer or two (see :func:`add_up`); so agrees the lattice of twice the width (of an error
-    exp(-c / 4), hence the fourth power); and no cell holds a large share. The first lattice has
-    none before it, and :func:`error_of_slope` in its place. Cells that were left uncut count by
-    their middles, and their whole share as an error; so does that of the cells at the faces, beyond
-    which less lies than in them.
+    ``value`` (cells,) is the log joint on the first level. The lattice is fine enough if
+
+    - its halves agree, as on a chessboard and by layers (:func:`add_up`);
+    - its mass is spread over more than a layer or two (:func:`add_up`);
+    - the lattice of twice the width agrees: the error of that one is exp(-c / 4) where this one's
+      is exp(-c), hence the fourth power. The first lattice has none before it, and uses
+      :func:`error_of_slope` instead;
+    - no cell holds a large share.
+
+    Cells that are left uncut count with their centres, and their whole share counts as error. So
+    does the share of the cells at the faces, since less mass lies beyond the faces than in them.
     """
     index, width, gain = grid.index, grid.width, grid.slope(value)
     outside = ((index == 0) | (index == grid.per_axis - 1)).any(-1)
@@ -160,7 +164,8 @@ def refine(
         if n_points > grid.max_points:
             raise QuadratureError(
                 f"quadrature did not reach tolerance={tolerance} with n_samples="
-                f"{grid.max_points} points: the posterior is narrower than {width:.2g}"
+                f"{grid.max_points} points: the posterior is narrower than {width:.2g}; "
+                f"use more points"
             )
         z = grid.centres(index, width).unsqueeze(1)  # (cells, 1, dim)
         parts = [density(block) for block in z.split(BLOCK)]
@@ -169,24 +174,26 @@ def refine(
 
 
 def error_of_slope(gain: Tensor, limit: float) -> Tensor:
-    """The most that a lattice is off, in nats and for each axis, over a density so gentle.
+    """The largest error of a lattice, in nats and for each axis, over a density of this slope.
 
-    A Gaussian of s cells is off by 2 exp(-2 pi^2 s^2). Where its log has fallen by ``limit``, at
-    r = sqrt(-2 limit) standard deviations, it falls by r / 2s within half a cell; so if nowhere
-    above that it gains more than ``gain``, s is at least r / (2 gain).
+    Over a Gaussian with a standard deviation of s cells the error is 2 exp(-2 pi^2 s^2). Where its
+    log has fallen by ``limit``, at r = sqrt(-2 limit) standard deviations, it falls by r / 2s
+    within half a cell. So if above that it nowhere gains more than ``gain``, s is at least r / (2
+    gain).
     """
     return 2 * torch.exp(math.pi**2 * limit / gain.square())
 
 
 def add_up(log_mass: Tensor, index: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
-    """log of the integral, and its error as told by halves of the lattice and by the spread.
+    """log of the integral, and its error, estimated from halves of the lattice and from the spread.
 
     The halves, black and white as on a chessboard, differ from the whole by some d. For a Gaussian
-    as wide in all directions their error is exp(-3/4 c) in three dimensions where that of the whole
-    is exp(-c): d^(4/3). Of one narrow direction a chessboard may see nothing, and so the even and
-    odd layers of each axis and the chessboards of each two axes are compared, too. They are
-    lattices of twice the width in some direction, of an error exp(-c/4): d^4. A narrow direction
-    that lies between two layers alike is told by :func:`error_of_spread`.
+    that is equally wide in all directions, their error is exp(-3/4 c) in three dimensions where
+    that of the whole is exp(-c): this gives d^(4/3). A chessboard may not notice a single narrow
+    direction. So the even and odd layers of each axis, and the chessboards of each two axes, are
+    compared, too. They are lattices of twice the width in some direction, with an error of
+    exp(-c/4): this gives d^4. A narrow direction that lies between two equal layers is noticed by
+    :func:`error_of_spread`.
     """
     dim = index.shape[1]
     total = torch.logaddexp(torch.logsumexp(log_mass, 0), left_out)
@@ -199,11 +206,11 @@ def add_up(log_mass: Tensor, index: Tensor, left_out: Tensor) -> tuple[Tensor, T
 
 
 def error_of_spread(share: Tensor, lattice: Tensor) -> Tensor:
-    """What a lattice is off, in nats, over a Gaussian of the covariance that it shows.
+    """Error of a lattice, in nats, over a Gaussian with the covariance that the lattice shows.
 
-    Along a lattice direction k, cells lie in layers 1 apart, over which a Gaussian of variance s^2
-    is off by 2 exp(-2 pi^2 s^2). One that is too narrow shows at most the variance of two layers
-    alike, 1/4, and an error of at least 0.014.
+    Along a lattice direction k, cells lie in layers 1 apart. Over a Gaussian of variance s^2 such
+    layers are off by 2 exp(-2 pi^2 s^2). A Gaussian that is too narrow shows at most the variance
+    of two equal layers, 1/4, and so an error of at least 0.014.
     """
     centred = lattice - lattice[share.argmax()]
     mean = share @ centred
@@ -214,7 +221,7 @@ def error_of_spread(share: Tensor, lattice: Tensor) -> Tensor:
 
 
 def _directions(dim: int, steps: list[int], device: torch.device) -> Tensor:
-    """All directions with these steps along the axes but the one of none, (directions, dim)."""
+    """All directions with these steps along the axes, without zero itself: (directions, dim)."""
     axis = torch.tensor(steps, dtype=torch.float64, device=device)
     every = torch.cartesian_prod(*[axis] * dim).view(-1, dim)
     return every[every.any(-1)]

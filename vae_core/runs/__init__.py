@@ -1,6 +1,6 @@
-"""Runs: a RunConfig names one, the trainer makes it, the store keeps it.
+"""Runs: a RunConfig names one, the trainer computes it, the store keeps it.
 
-As at the top of the package, ``__init__.pyi`` lists the names and each is imported when used.
+As at the top of the package, ``__init__.pyi`` lists the names, each imported on first use.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Arrays of one's own as a data set: checked, named by their content."""
+"""A user's own arrays as a data set: checked, and named by their content."""
 
 import hashlib
 from typing import Any
@@ -16,7 +16,7 @@ EVERY_LIKELIHOOD = ("bernoulli", "gaussian_sigmoid_mean", "gaussian")
 
 
 def as_dataset(config: RunConfig, train: Tensor, test: Tensor) -> Dataset:
-    """The rows as a data set; with ``binarize`` as ``load_dataset`` draws those of a file."""
+    """The rows as a data set; ``binarize`` draws as ``load_dataset`` does for a file."""
     parts = [train[: config.n_train], train[:0], test]
     if config.binarize:
         draws = [bernoulli_draw(part.numpy(), 1, seed) for seed, part in enumerate(parts)]
@@ -25,7 +25,7 @@ def as_dataset(config: RunConfig, train: Tensor, test: Tensor) -> Dataset:
 
 
 def _as_float32(name: str, array: Any) -> Tensor:
-    """A tensor on the processor; of arrays in any order of rows, columns and bytes."""
+    """A float32 tensor on the CPU, of an array in any memory order."""
     if isinstance(array, Tensor):
         if array.is_complex():
             raise ValueError(f"{name} is of {array.dtype}: use its .real, or another real number")
@@ -48,7 +48,7 @@ def _as_float32(name: str, array: Any) -> Tensor:
 
 
 def rows_of(name: str, array: Any, likelihood: str, is_real: bool) -> Tensor:
-    """(N, D) float32, checked; of any real values, or in [0, 1]."""
+    """Checked rows (N, D) in float32: any real values if ``is_real``, else in [0, 1]."""
     rows = _as_float32(name, array)
     if rows.ndim != 2 or rows.numel() == 0:
         raise ValueError(f"{name} has the shape {tuple(rows.shape)}: (N, D) is needed")
@@ -64,7 +64,7 @@ def rows_of(name: str, array: Any, likelihood: str, is_real: bool) -> Tensor:
 
 
 def described(train: Tensor, test: Tensor) -> str:
-    """The name under which RunConfig knows the arrays: by their content."""
+    """The name by which RunConfig knows the arrays, made from their content."""
     digest = hashlib.sha256(train.numpy().data)
     digest.update(test.numpy().data)
     digest.update(str(train.shape).encode())

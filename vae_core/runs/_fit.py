@@ -1,4 +1,4 @@
-"""Training on an array of one's own, by the trainer of the stored runs, without the store."""
+"""Training on a user's own array, by the trainer of the stored runs, without the store."""
 
 import warnings
 from collections.abc import Iterator
@@ -29,8 +29,8 @@ class Fit:
     """A model trained on an array; like a :class:`~vae_core.runs.store.Run`, but not stored.
 
     Attributes:
-        config: the settings, defaults resolved.
-        curve: columns of equal length, as of a Run; without test data, no column of the test set.
+        config: the settings, with defaults filled in.
+        curve: columns of equal length, as in a Run; without test data, none of the test set.
     """
 
     config: RunConfig
@@ -43,11 +43,11 @@ class Fit:
         return float(interpolate_log(self.curve["samples"], self.curve[column], samples))
 
     def model(self) -> Any:
-        """The trained model, a :class:`~vae_core.model.VAE` or one's own."""
+        """The trained model: a :class:`~vae_core.model.VAE`, or the model given to :func:`fit`."""
         return self.trained
 
     def __getstate__(self) -> dict[str, Any]:
-        """With what is known of the array, which another process does not have."""
+        """Includes the description of the array, which another process does not have."""
         return vars(self) | {"spec": self.config.spec}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -70,27 +70,20 @@ def fit(
     checkpoints: str | Path | None = None,
     **settings: Any,
 ) -> Fit:
-    """Trains a VAE on the rows of an array (Algorithm 1, or another ``algorithm``).
+    """Trains a VAE on the rows of an array, by Algorithm 1 or another ``algorithm``.
 
     Args:
-        x_train, x_test: (N, D) arrays or tensors, values in [0, 1]; any real values with
-            likelihood="gaussian", or where the model has its own ``log_likelihood``. Whatever numpy
-            makes an array of serves, such as a table.
-        n_samples: training samples to evaluate, as on the axis of Figure 2.
+        x_train, x_test: (N, D) arrays, tensors, or what numpy turns into an array, such as a table.
+            Values in [0, 1]; any real values with likelihood="gaussian", or if the model has its
+            own ``log_likelihood``.
+        n_samples: number of training samples to evaluate, as on the horizontal axis of Figure 2.
         latent_dim: dimension of z; default 2, or that of ``model``.
         likelihood: of the pixels; default "bernoulli", or that of ``model``.
-        model: one's own, with the methods of a :class:`~vae_core.model.VAE` that the algorithm
-            uses; subclass VAE and replace the decoder, say. It is float32 and trained in place.
-        checkpoints: a folder to keep in how far training is, every 30 seconds and on Ctrl-C. There
-            the same call goes on, and one with more ``n_samples``: on a CPU bit for bit, unless
-            the model draws from torch's global generator, or the shorter call was too short to be
-            compiled and the longer is not (they differ by rounding, some 1e-7 nats). A model of
-            one's own is known by its layers and which of its parameters are frozen, its numbers,
-            texts and functions by name, its first weights (which Ctrl-C brings back), and its first
-            bound with its gradient, so seed those; two that differ otherwise, and first in a later
-            step, are taken for one. What changes in training must be a parameter or a buffer: a
-            plain attribute such as ``self.n += 1`` begins again where training goes on.
-            Without a folder, what is stopped is lost.
+        model: your own model, with the methods of a :class:`~vae_core.model.VAE` that the algorithm
+            uses; for example a subclass of VAE with another decoder. It must be float32 and is
+            trained in place.
+        checkpoints: a folder for a checkpoint every 30 seconds and on Ctrl-C, from which the same
+            call resumes; see below. Without a folder, interrupted training is lost.
         settings: any other field of RunConfig, such as hidden=(200,) or step_size=0.02;
             binarize=True trains and tests on the draw that a data set in a file gives.
 
@@ -100,8 +93,20 @@ def fit(
     Raises:
         ValueError: names the argument, its value and the remedy, before any training.
         FloatingPointError: training diverged; names the step and the settings to try.
-        RunInterrupted: Ctrl-C or SIGTERM; it tells whether there is a checkpoint.
+        RunInterrupted: Ctrl-C or SIGTERM; the message says whether there is a checkpoint.
         StoreError: ``checkpoints`` cannot be written to; what is there is kept.
+
+    Resuming: the same call resumes from ``checkpoints``, and so does one with more ``n_samples``.
+    On a CPU the result is that of an uninterrupted call bit for bit, with two exceptions: the model
+    draws from torch's global generator, or the shorter call was too short to be compiled and the
+    longer is not (they differ by rounding, some 1e-7 nats).
+
+    Your own model is recognised by its layers, by which parameters are frozen, by its attributes
+    that are numbers, strings or functions (by name), by its initial weights, and by its first bound
+    and gradient. So seed its initial weights; Ctrl-C restores them. Two models that differ only in
+    other ways, and first in a later step, are taken for the same one. Whatever training changes
+    must be a parameter or a buffer: an attribute such as ``self.n += 1`` starts anew when training
+    resumes.
     """
     likelihood = str(likelihood or own(model, "likelihood", str) or "bernoulli")
     has_own = (
@@ -138,7 +143,7 @@ def fit(
 def _resumed(trainer: Trainer, checkpoints: str | Path | None) -> Iterator[Path | None]:
     """Moves the trainer to where it was stopped; yields the file of its next checkpoint.
 
-    Each model of one's own has a folder there, as the settings do not tell it from others.
+    Each user's own model has a folder there, since its settings do not tell it from others.
     """
     if checkpoints is None:
         yield None

@@ -1,4 +1,4 @@
-"""What `fit` asks of a model of one's own, before any training."""
+"""What `fit` requires of a user's own model, checked before any training."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -18,14 +18,14 @@ from vae_core.runs.trainer import Trainer
 
 
 def own(model: Any, name: str, kind: type) -> Any:
-    """A model's attribute of this name, if it is one of a VAE's settings and not another thing."""
+    """A model's attribute, if it has the type of the VAE's setting of that name; else None."""
     value = getattr(model, name, None)
     return value if isinstance(value, kind) else None
 
 
 @torch.no_grad()
 def try_model(trainer: Trainer) -> None:
-    """Refuses a model that fails on two rows, or whose prior the bound does not know."""
+    """Refuses a model that fails on two rows, or whose prior is not the one the bound assumes."""
     model, config, images = trainer.model, trainer.config, trainer.images
     generator = torch.Generator(trainer.device).manual_seed(0)
     x, name = images.scaled(images.rows[:2]), type(model).__name__
@@ -70,7 +70,7 @@ def _is_standard(model: Any, x: Tensor, z: Tensor) -> bool:
 
 
 def _slopes(model: nn.Module, values: Tensor) -> dict[str, Tensor]:
-    """The gradient of a sum in the parameters that it depends on."""
+    """The gradient of the sum of ``values`` in the parameters on which it depends."""
     moving = {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel()}
     if not values.requires_grad:
         return {}
@@ -100,7 +100,7 @@ def check_model(
 
 
 def _check_tensors(model: nn.Module) -> None:
-    """Refuses a model none of whose parameters can learn, or not in a run's precision."""
+    """Refuses a model without a trainable parameter, or with tensors other than float32."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("model=...: none of its parameters requires a gradient, so none can learn")
     for name, tensor in chain(model.named_parameters(), model.named_buffers()):
@@ -135,12 +135,12 @@ def check_methods(model: Any, algorithm: str, settings: dict) -> None:
 
 
 def _is_general(settings: dict) -> bool:
-    """Whether the estimator takes log p(x, z) as a whole."""
+    """Whether the estimator uses log p(x, z) as a whole."""
     return (settings.get("estimator") or "sgvb_b") != "sgvb_b"
 
 
 def settled(model: Any, settings: dict) -> dict:
-    """The settings with the model's own widths; refuses what a model that is there cannot heed."""
+    """The settings with the model's own widths; refuses settings that the model cannot follow."""
     if "init_sd" in settings:
         raise ValueError(
             f"init_sd={settings['init_sd']!r}: the model has its weights; leave it out"
@@ -159,7 +159,7 @@ def settled(model: Any, settings: dict) -> dict:
 
 
 def _check_parts(model: nn.Module) -> None:
-    """Refuses parameters that neither phase of wake-sleep would move, or both would."""
+    """Refuses parameters that neither phase of wake-sleep would train, or both would."""
     names: dict[int, set[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), set()).add(name)

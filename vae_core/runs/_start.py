@@ -1,4 +1,4 @@
-"""How a model is known again, and brought back to where it began."""
+"""How a model is recognised, and put back to where it began."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,18 +50,18 @@ def _check_buffers(model: nn.Module) -> None:
 
 
 def plain_attributes(model: nn.Module) -> list[tuple[nn.Module, dict[str, Any]]]:
-    """Of each of its modules."""
+    """The plain attributes of each of the model's modules, see ``_plain``."""
     return [(module, _plain(module)) for module in model.modules()]
 
 
 def put_back(attributes: list[tuple[nn.Module, dict[str, Any]]]) -> None:
-    """Gives each module its plain attributes again."""
+    """Restores the plain attributes of each module."""
     for module, plain in attributes:
         vars(module).update(plain)
 
 
 def _plain(module: nn.Module) -> dict[str, Any]:
-    """Its attributes that are numbers, texts, functions, or tuples of such."""
+    """Attributes of a module that are numbers, strings, functions, or tuples of these."""
     return {name: value for name, value in vars(module).items() if _is_plain(value)}
 
 
@@ -72,7 +72,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _name_of(value: Any) -> str | None:
-    """A function's or a class's own name."""
+    """The qualified name of a function or class; None for anything else."""
     is_named = callable(value) and not isinstance(value, nn.Module)
     return getattr(value, "__qualname__", None) if is_named else None
 
@@ -86,8 +86,8 @@ def _text_of(value: Any) -> str:
 def start_of(trainer: Trainer) -> str:
     """A name for the model as it is before training.
 
-    It tells layers, tensors, frozen parameters, plain attributes, the first bound in training, and
-    the length of its gradient in each parameter.
+    It depends on the layers, tensors, frozen parameters and plain attributes, on the first bound in
+    training, and on the norm of its gradient in each parameter.
     """
     model = trainer.model
     told = [repr(model)]
@@ -101,7 +101,7 @@ def start_of(trainer: Trainer) -> str:
 
 
 def _first_bound(trainer: Trainer, bound: Callable[..., Tensor]) -> list[str]:
-    """The bound of the first rows in training mode and the norms of its gradient, to the bit."""
+    """The bound of the first rows in training mode, and the norms of its gradient, bit for bit."""
     images, model, device = trainer.images, trainer.model, trainer.device
     few = Images(images.rows[:ROWS], images.levels)
     moving = [p for p in model.parameters() if p.requires_grad]
@@ -116,7 +116,7 @@ def _first_bound(trainer: Trainer, bound: Callable[..., Tensor]) -> list[str]:
 
 @contextmanager
 def _untouched(trainer: Trainer) -> Iterator[None]:
-    """Leaves model and random numbers as they were; in one thread, so that sums are the same."""
+    """Leaves model and random numbers as they were; uses one thread, so that sums are the same."""
     beginning, threads = Beginning(trainer), torch.get_num_threads()
     devices = [trainer.device] if trainer.device.type == "cuda" else []
     with torch.random.fork_rng(devices), own_precision():

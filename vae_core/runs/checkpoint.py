@@ -1,7 +1,7 @@
-"""Checkpoints: all that a run needs to go on bit for bit, whole or not at all.
+"""Checkpoints: all that a run needs to resume bit for bit, each written whole or not at all.
 
-Two are kept of each run, the last and the one before. A checkpoint that is damaged is never used:
-its tensors and its progress are hashed, and the hash is stored with them.
+The last two of each run are kept. A damaged checkpoint is never used: a hash of its tensors and its
+progress is stored with them.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class DamagedCheckpoint(ValueError):
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM, honoured between two steps.
+    """Training was stopped by Ctrl-C or SIGTERM, between two steps.
 
     Attributes:
         key: of the run that was stopped.
-        checkpoint: where its progress was written; None where nothing was.
+        checkpoint: where its progress was written; None if it was not.
     """
 
     def __init__(self, key: str, checkpoint: Path | None):
@@ -53,11 +53,11 @@ class RunInterrupted(KeyboardInterrupt):
 
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Writes where ``trainer`` stands; what was at ``path`` is kept as the one before.
+    """Writes the state of ``trainer`` to ``path``; the checkpoint before it is kept, too.
 
     Raises:
-        FloatingPointError: a number is not finite; what was there stays.
-        StoreError: the disk is full; what was there stays.
+        FloatingPointError: a number is not finite; the old checkpoint stays.
+        StoreError: the disk is full; the old checkpoint stays.
     """
     check_state(trainer)
     tensors = dict(changing(trainer))
@@ -78,7 +78,7 @@ def save_checkpoint(path: Path, trainer: Trainer) -> None:
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> None:
-    """Puts ``trainer`` where ``save_checkpoint`` left it; it is moved whole or not at all.
+    """Restores the state that ``save_checkpoint`` wrote; ``trainer`` changes wholly or not at all.
 
     Raises:
         DamagedCheckpoint: names the file and what is wrong with it.
@@ -109,7 +109,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
 
 
 def changing(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
-    """The names and tensors of the state, and the buffers of a model of one's own."""
+    """Names and tensors of all that training changes: the state, and the model's buffers."""
     groups = trainer.state._asdict() | {"buffers": dict(trainer.model.named_buffers())}
     for group, members in groups.items():
         for name, tensor in members.items():
@@ -126,7 +126,7 @@ def _as_state(tensors: dict[str, Tensor], trainer: Trainer) -> list[tuple[Tensor
 
 
 def _add_buffers(tensors: dict[str, Tensor], trainer: Trainer) -> None:
-    """Those that the model makes in training only, such as one that is None at first."""
+    """Adds buffers that the model creates only in training, such as one that is None at first."""
     known = dict(trainer.model.named_buffers())
     for name, tensor in tensors.items():
         group, _, where = name.partition("/")
@@ -137,9 +137,10 @@ def _add_buffers(tensors: dict[str, Tensor], trainer: Trainer) -> None:
 
 
 def resume(trainer: Trainer, folder: Path) -> None:
-    """Moves ``trainer`` to the furthest sound checkpoint of its trajectory within its length.
+    """Moves ``trainer`` to the furthest undamaged checkpoint of its run, within its length.
 
-    Shorter runs of the same trajectory count. One that is damaged is skipped with a warning.
+    Checkpoints of shorter runs with the same settings count. A damaged one is skipped with a
+    warning.
     """
     within = trainer.config.n_samples + trainer.per_step
     found = []
@@ -157,7 +158,7 @@ def resume(trainer: Trainer, folder: Path) -> None:
 
 
 def _samples(path: Path) -> int | None:
-    """How far a checkpoint is, from its header; None if that cannot be read."""
+    """The number of samples at a checkpoint, from its header; None if that cannot be read."""
     try:
         with safe_open(path, framework="pt") as stored:
             return int(json.loads(stored.metadata()["progress"])["samples"])

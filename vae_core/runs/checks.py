@@ -1,6 +1,6 @@
-"""What can be told of a stored run without training: is it whole, and does it fit its settings?
+"""Checks of a stored run that need no training: is it whole, and does it fit its settings?
 
-Each check returns its problems as lines; no line, no problem.
+Each check returns a list of problems, one line each; an empty list means that there are none.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ SUMS = "SHA256SUMS"  # beside the committed runs, as `sha256sum` writes it
 
 
 def problems_of(run: Run) -> list[str]:
-    """All problems of the record itself."""
+    """All problems of the stored record itself."""
     found = []
     if run.path.name != run.config.key:
         found.append(f"the folder is named {run.path.name}, its settings say {run.config.key}")
@@ -43,7 +43,7 @@ def sha256_sums(folder: Path) -> str:
 
 
 def changed_files(path: Path) -> list[str]:
-    """Files of a run that are not as ``SHA256SUMS`` beside it says, where there is one."""
+    """Files of a run that differ from ``SHA256SUMS`` beside it, if there is one."""
     sums = path.parent / SUMS
     if not sums.exists():
         return []
@@ -59,7 +59,7 @@ def _file_sha256(path: Path) -> str:
 
 
 def changed_content(run: Run) -> list[str]:
-    """Whether curve and weights are those that were stored, where their hashes were."""
+    """Whether curve and weights match the hashes stored with them, if there are any."""
     known = run.provenance.get("sha256", {})
     curve = json.loads((run.path / "run.json").read_text())["curve"]
     found = [] if known.get("curve", curve_sha256(curve)) == curve_sha256(curve) else ["curve"]
@@ -73,7 +73,7 @@ def changed_content(run: Run) -> list[str]:
 
 
 def curve_problems(run: Run) -> list[str]:
-    """Columns, rows and gaps of the curve against those that its config implies."""
+    """Columns, rows and gaps of the curve that differ from what the config implies."""
     config, curve = run.config, run.curve
     columns = {*COLUMNS}
     if config.log_marginal:
@@ -91,7 +91,7 @@ def curve_problems(run: Run) -> list[str]:
 
 
 def _is_known(column: str, config: RunConfig, samples: np.ndarray) -> np.ndarray:
-    """Which rows of a column hold a number."""
+    """Which rows of a column must hold a number."""
     algorithm = ALGORITHMS[config.algorithm]
     if "bound" in column and algorithm.bound is None:
         return np.zeros(len(samples), bool)
@@ -103,14 +103,14 @@ def _is_known(column: str, config: RunConfig, samples: np.ndarray) -> np.ndarray
 
 
 def metric_problems(run: Run) -> list[str]:
-    """Metrics that are not finite, contradict each other, or are not what follows from counts."""
+    """Metrics that are not finite, contradict each other, or do not follow from counts."""
     found = []
     for name, value in run.metrics.items():
         numbers = value if isinstance(value, dict) else {"": value}
         if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers.values()):
             found.append(f"the metric {name} is not finite")
         elif not _is_plausible(run, name, numbers):
-            found.append(f"the metric {name} cannot be: {value}")
+            found.append(f"the metric {name} is impossible: {value}")
     return found
 
 
@@ -143,7 +143,7 @@ def _is_plausible(run: Run, name: str, value: dict[str, float]) -> bool:
 
 
 def metrics_again(run: Run, data: Dataset) -> list[str]:
-    """Metrics that the stored weights do not give, as far as that is found in a moment."""
+    """Metrics that the stored weights do not reproduce, as far as a quick check can tell."""
     found, model = [], run.model()
     known: dict[tuple[str, int], torch.Tensor] = {}  # log p(x) of the first images of a split
     for name, value in run.metrics.items():
@@ -171,7 +171,7 @@ def metrics_again(run: Run, data: Dataset) -> list[str]:
 
 
 def variance_of_mean(run: Run, model: VAE, data: Dataset, n_draws: int = 20) -> float:
-    """Of the mean test bound over fresh draws of epsilon, from at most 1,000 images, nats^2."""
+    """Variance in nats^2 of the mean test bound over epsilon, from at most 1,000 images."""
     generator, x = torch.Generator().manual_seed(1), data.test[:1_000]
     bound = ALGORITHMS[run.config.algorithm].bound
     with torch.no_grad():
@@ -180,7 +180,7 @@ def variance_of_mean(run: Run, model: VAE, data: Dataset, n_draws: int = 20) -> 
 
 
 def _log_marginal(model: VAE, x: torch.Tensor) -> torch.Tensor:
-    """(images,) by importance sampling, in nats."""
+    """log p(x) by importance sampling, (images,), in nats."""
     generator = torch.Generator().manual_seed(1)
     return log_marginal(
         model, x, "importance_sampling", 200, proposal="hmc", generator=generator, progress=False
@@ -188,5 +188,5 @@ def _log_marginal(model: VAE, x: torch.Tensor) -> torch.Tensor:
 
 
 def _is_near(one: float, other: float, apart: float) -> bool:
-    """Within ``apart``, and what half precision of the weights may make of it, in nats."""
+    """Whether values differ by ``apart`` at most, plus what half precision may add, in nats."""
     return abs(one - other) <= apart + 0.25

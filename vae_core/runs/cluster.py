@@ -1,4 +1,4 @@
-"""The workers of a Dask scheduler, for a sweep over many machines."""
+"""Workers of a Dask scheduler, for a sweep over many machines."""
 
 import sys
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ SECONDS_TO_ANSWER = 10.0
 
 @contextmanager
 def dask_executor(address: str) -> Iterator[Executor]:
-    """The workers behind a scheduler such as ``tcp://scheduler:8786``, as an executor for `sweep`.
+    """The workers of a scheduler such as ``tcp://scheduler:8786``, as an executor for `sweep`.
 
-    Workers that join later are used as well. A run whose worker is lost is given to another one,
-    which starts it anew, or from its last checkpoint where the two share a store.
+    Workers that join later are used as well. If a worker is lost, its run is given to another one,
+    which starts it anew, or from its last checkpoint if the two share a store.
 
     Raises:
-        ValueError: dask is not installed, or a worker has several threads: runs side by side in
-            one process would change each other's number of threads.
-        OSError: no scheduler answers there.
+        ValueError: dask is not installed, or a worker has several threads: runs in one process
+            would change each other's number of threads.
+        OSError: no scheduler answers at this address.
     """
     try:
         from distributed import Client

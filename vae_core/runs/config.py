@@ -1,4 +1,4 @@
-"""RunConfig: everything that a run depends on, checked before any work starts."""
+"""RunConfig: all settings that a run depends on, checked before any work starts."""
 
 import hashlib
 import json
@@ -35,21 +35,21 @@ PRODUCTS_PER_SECOND, SAMPLES_PER_SECOND = 1.6e10, 1e6  # one thread, large and t
 
 
 def from_data_set(description: str | None = None, **limits: Any) -> Any:
-    """A field that, left out or None, takes the data set's or the experiment's own value."""
+    """A field whose default, for None, is that of the data set or the experiment."""
     return Field(default=None, description=description, **limits)
 
 
 class RunConfig(BaseModel):
-    """The settings of one run; the defaults are the paper's, or a choice where it is silent.
+    """The settings of one run; the defaults are the paper's, or our choice where it is silent.
 
-    The experiments of the book's Figure 2 are those of ``vae_book.readings.config_of``.
-    A field left at None takes its default, which may be the data set's own (``DATASETS``), so that
-    a finished RunConfig always shows what was used; only ``prior_sd=None`` says something itself.
-    Numbers of numpy, torch and whole floats are taken as Python's own; text is never a number.
+    The experiments of the book's Figure 2 are those of ``vae_book.readings.config_of``. A field
+    left at None takes its default, which may be the data set's own (``DATASETS``), so a finished
+    RunConfig always shows what was used; only ``prior_sd=None`` has a meaning itself: no prior.
+    Numpy's and torch's numbers and whole floats are converted; strings are never read as numbers.
 
     Raises:
         ValueError: (pydantic's ValidationError) names the field, its value and the remedy.
-        DataNotFound: ``dataset`` is the path of a file that is not there.
+        DataNotFound: ``dataset`` is the path of a file that does not exist.
     """
 
     model_config = ConfigDict(
@@ -57,7 +57,7 @@ class RunConfig(BaseModel):
     )
 
     dataset: str = Field(default="mnist", description="a name, or the path of an .npz file")
-    data_sha256: str | None = Field(default=None, description="of that file; found, not given")
+    data_sha256: str | None = Field(default=None, description="of that file; filled in for you")
     n_train: int = from_data_set(ge=1, description="first n training images; None: all")
     binarize: bool = Field(default=False, description="train and test on one draw of x")
     split_seed: int = Field(default=0, ge=0, lt=2**32, description="seed of Frey Face's split")
@@ -103,7 +103,7 @@ class RunConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _resolve(cls, values: Any) -> Any:
-        """Refuses unknown names with the nearest match and fills in the data set's defaults."""
+        """Refuses unknown names with the nearest match, and fills in the data set's defaults."""
         if not isinstance(values, dict):
             return values
         for name in values:
@@ -135,7 +135,7 @@ class RunConfig(BaseModel):
 
     @classmethod
     def _default_steps(cls, dataset: str, values: dict) -> tuple[float, int]:
-        """(step_size, adagrad_warmup) of the experiment, or of its kind, or of all others."""
+        """(step_size, adagrad_warmup) of the most specific entry of STEPS, or OTHER_STEPS."""
         fields = cls.model_fields
         algorithm = values.get("algorithm", fields["algorithm"].default)
         latent_dim = values.get("latent_dim", fields["latent_dim"].default)
@@ -165,7 +165,7 @@ class RunConfig(BaseModel):
             )
         if self.log_marginal == "quadrature" and self.latent_dim > MOST_INTEGRATED:
             raise ValueError(
-                f"log_marginal='quadrature' with latent_dim={self.latent_dim}: it serves at most "
+                f"log_marginal='quadrature' with latent_dim={self.latent_dim}: it allows at most "
                 f"{MOST_INTEGRATED} latent variables; use 'hmc_density' or 'importance_sampling'"
             )
         least = 2 * (self.latent_dim + 1)
@@ -181,14 +181,14 @@ class RunConfig(BaseModel):
         return self
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """This config with other values of some fields, checked as if it were made anew."""
+        """A copy with other values of some fields, checked like a new RunConfig."""
         update, fields = dict(update or {}), self.model_dump()
         if "dataset" in update:
             del fields["data_sha256"]  # that of another file
         return type(self)(**(fields | update))
 
     def _without_effect(self) -> dict[str, Any]:
-        """The fields that the algorithm does not use, with the only values that they may have."""
+        """The fields that the algorithm does not use, with the only value that each may have."""
         unused = {name for name in type(self).model_fields if name.startswith("mcem_")}
         if self.algorithm == "mcem":  # it moves all chains, and multiplies in full float32
             unused = {"batch_size", "matmul_precision"}
@@ -199,7 +199,7 @@ class RunConfig(BaseModel):
         return {name: defaults[name] for name in type(self).model_fields if name in unused}
 
     def _check_data(self) -> None:
-        """Refuses what does not fit the data set."""
+        """Refuses settings that do not fit the data set."""
         spec = self.spec
         if self.data_sha256 != spec.sha256:
             raise ValueError(
@@ -224,7 +224,7 @@ class RunConfig(BaseModel):
             raise ValueError(f"binarize=True needs likelihood='bernoulli', not {self.likelihood!r}")
 
     def _check_cost(self) -> None:
-        """Refuses sizes that no machine has the memory or the time for."""
+        """Refuses sizes that need more memory or time than any machine has."""
         sizes = f"latent_dim={self.latent_dim}, hidden={list(self.hidden)}, "
         if self.memory > MOST_MEMORY:
             raise ValueError(
@@ -241,11 +241,12 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"n_samples={self.n_samples} with {sizes}n_mc={self.n_mc}, "
                 f"mcem_leapfrog={self.mcem_leapfrog} would take about {years:,.0f} years; "
-                f"use less of them (at most {MOST_YEARS:.0f} years)"
+                f"use smaller numbers (at most {MOST_YEARS:.0f} years)"
             )
 
     @property
     def spec(self) -> DatasetSpec:
+        """The description of the data set."""
         return dataset_spec(self.dataset)
 
     @property
@@ -254,7 +255,7 @@ class RunConfig(BaseModel):
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases of both networks."""
+        """Number of weights and biases of both networks."""
         heads = 2 * self.latent_dim, self.data_dim * (1 if self.likelihood == "bernoulli" else 2)
         sizes = [self.data_dim, *self.hidden, heads[0]], [self.latent_dim, *self.hidden, heads[1]]
         return sum((a + 1) * b for s in sizes for a, b in zip(s, s[1:], strict=False))
@@ -279,14 +280,14 @@ class RunConfig(BaseModel):
 
     @property
     def trajectory_key(self) -> str:
-        """The same for runs that differ only in length: one is a prefix of the other."""
+        """The same for runs that differ only in length, of which the shorter is a prefix."""
         return f"{self.spec.name}-{self.algorithm}-{self._digest('n_samples')}"
 
     def _digest(self, *exclude: str) -> str:
-        """Hash of the canonical JSON of all that differs from the class defaults.
+        """Hash of the canonical JSON of all fields that differ from the class defaults.
 
-        Leaving the defaults out keeps the keys of old runs when a field is added. A file of one's
-        own counts by its content, wherever it lies.
+        Leaving the defaults out keeps the keys of old runs when a field is added. A user's own file
+        counts by its content, not by its path.
         """
         left_out = {*exclude, "dataset"} if self.data_sha256 else {*exclude}
         fields = self.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
@@ -302,7 +303,7 @@ WHOLE = {  # the fields that hold integers
 
 
 def _plain(value: Any, whole: bool) -> Any:
-    """Numbers of numpy and torch as Python's own, lists as tuples and, if ``whole``, 10.0 as 10."""
+    """Numbers of numpy and torch as Python's, lists as tuples and, if ``whole``, 10.0 as 10."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -313,7 +314,7 @@ def _plain(value: Any, whole: bool) -> Any:
 
 
 def _spec_of(dataset: Any) -> DatasetSpec:
-    """The data set's entry, whatever was given for its name."""
+    """The description of a data set, or of the default one for None."""
     if dataset is None:
         dataset = RunConfig.model_fields["dataset"].default
     return dataset_spec(dataset)

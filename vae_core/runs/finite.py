@@ -1,4 +1,4 @@
-"""Numbers that are no numbers: a run whose curve or weights are not finite stops, and says why."""
+"""Stops a run whose curve or weights are not finite, and says why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def check_state(trainer: Trainer) -> None:
-    """Raises FloatingPointError, naming the block, if a tensor of the state is not finite."""
+    """Raises FloatingPointError, which names the tensor, if the state is not finite."""
     for group, members in trainer.state._asdict().items():
         for name, tensor in members.items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
@@ -18,14 +18,14 @@ def check_state(trainer: Trainer) -> None:
 
 
 def check_row(trainer: Trainer, row: dict[str, float]) -> None:
-    """Raises FloatingPointError, naming the column, if a number of a curve's row is not finite."""
+    """Raises FloatingPointError, which names the column, if a row of the curve is not finite."""
     for name, value in row.items():
         if not math.isfinite(value):
             raise diverged(trainer, f"{name} is {value}")
 
 
 def diverged(trainer: Trainer, what: str) -> FloatingPointError:
-    """The error to raise: run, step, what went wrong, and which settings to try."""
+    """The error to raise: it names run, step, what went wrong, and the settings to try."""
     config = trainer.config
     remedy = f"step_size={config.step_size} is too large; try a smaller one"
     if trainer.samples <= trainer.per_step:  # before any step has shown its size

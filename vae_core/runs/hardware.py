@@ -1,4 +1,4 @@
-"""What a run asks of the machine that trains it: told before work starts."""
+"""What a run requires of the machine, checked before work starts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SLOW = 2.0  # where there are units for bfloat16, its products take about half o
 
 
 class SlowPrecision(UserWarning):
-    """bfloat16 products were asked for where they are slower than float32's."""
+    """bfloat16 products were requested on a machine where they are slower than float32's."""
 
 
 def check_hardware(config: RunConfig) -> None:
-    """Refuses a device that is not there; warns once of a precision that is slow here.
+    """Refuses a device that does not exist; warns once about a precision that is slow here.
 
     Raises:
         ValueError: as :func:`device_of`.
@@ -37,10 +37,10 @@ def check_hardware(config: RunConfig) -> None:
 
 
 def device_of(config: RunConfig) -> torch.device:
-    """Where a run is trained.
+    """The device on which a run is trained.
 
     Raises:
-        ValueError: this machine, or its build of PyTorch, has no GPU for device="cuda".
+        ValueError: device="cuda", but this machine has no GPU, or its PyTorch does not support one.
     """
     import torch  # not needed to describe a run
 
@@ -66,10 +66,10 @@ def _warn_of_slow_products() -> None:
 
 
 def slowdown_of_bfloat16() -> float:
-    """How many times as long as in float32 a product of matrices takes in bfloat16, here.
+    """How many times as long a bfloat16 matrix product takes here as one in float32.
 
-    Measured, since PyTorch tells for few processors; at the size of a minibatch of MNIST a
-    fraction of a second where it is slow, milliseconds elsewhere.
+    It is measured, at the size of a minibatch of MNIST, because PyTorch knows it for few
+    processors: a fraction of a second where it is slow, milliseconds elsewhere.
     """
     import torch
 
@@ -87,7 +87,7 @@ def slowdown_of_bfloat16() -> float:
 
 @contextmanager
 def own_precision() -> Iterator[None]:
-    """A run computes in its own precision, whatever the caller's autocast and products are."""
+    """Computes in the run's own precision, whatever the caller's autocast settings are."""
     import torch
 
     with _ProductsInFull(torch.backends):
@@ -96,7 +96,7 @@ def own_precision() -> Iterator[None]:
 
 
 class _ProductsInFull:
-    """Full float32 products while any thread is within: the setting is the whole process's."""
+    """Full float32 products while any thread is within: a setting of the whole process."""
 
     _lock = threading.Lock()
     _within = 0

@@ -1,4 +1,4 @@
-"""Curves between their evaluations: linear in the logarithm of the sample count."""
+"""Values of curves between evaluations: linear in the logarithm of the number of samples."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,8 +11,8 @@ def interpolate_log(
 ) -> np.ndarray:
     """Values at sample counts `at`, linear in log samples; nan outside the curve and in its gaps.
 
-    A gap is a piece that is longer than `max_gap` in log samples and in value both. Vertices
-    without a value (nan) are left out, and so is a count of 0.
+    A gap is a segment longer than `max_gap` in both log samples and value. Points without a value
+    (nan), or with a count of 0, are left out.
     """
     samples, values = np.asarray(samples, float), np.asarray(values, float)
     known = np.isfinite(values) & (samples > 0)

@@ -1,9 +1,8 @@
 """Numbers that are computed once from a finished run and then kept.
 
-Each function looks its answer up first: in the run's ``metrics``, then in what this user has
-computed. What is missing is computed now, with fixed seeds, and kept in the user's cache, so that
-a page renders without waiting; a committed run is never written to. A run, a split, a method or a
-number that cannot be meant raises ValueError first.
+Each function looks first in the run's ``metrics``, then in what this user has computed before. What
+is missing is computed now, with fixed seeds, and kept in the user's cache, so that pages render
+without waiting; a committed run is never written to. Invalid arguments raise ValueError first.
 """
 
 import json
@@ -42,8 +41,8 @@ METHODS: dict[str, dict[str, Any]] = {
 def mean_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINTS) -> dict:
     """{"mean", "stderr"} of log p(x) in nats over the first n_points of ``split``.
 
-    The standard error is that of the estimator at these very points; how points differ from one
-    another is no part of it.
+    The standard error is that of the estimator at these very points; it does not include how much
+    points differ from one another.
     """
     name = _log_marginal_name(run, split, method, n_points)
     options = METHODS[method]
@@ -51,7 +50,7 @@ def mean_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINT
 
 
 def known_log_marginal(run: Run, split: str, method: str, n_points: int = N_POINTS) -> float:
-    """The mean of :func:`mean_log_marginal` where it was computed before; nan elsewhere."""
+    """The mean of :func:`mean_log_marginal` if it was computed before, else nan."""
     name = _log_marginal_name(run, split, method, n_points)
     return _all_kept(run).get(name, {}).get("mean", math.nan)
 
@@ -67,8 +66,8 @@ def repeated_log_marginal(
 ) -> dict:
     """{"mean", "sd"} in nats of Appendix D's mean log p(x), over independent repeats.
 
-    Each repeat starts its chains anew. Modes that a chain misses by chance show here, as they do
-    not in an estimate's own standard error; those that every chain misses show nowhere.
+    Each repeat starts new chains. Modes that a chain misses by chance show in "sd", but not in an
+    estimate's own standard error; modes that every chain misses show nowhere.
     """
     _check(run, split, n_points)
     check_count("n_repeats", n_repeats, 2)
@@ -107,18 +106,18 @@ def _points(data: Dataset, split: str, n_points: int) -> torch.Tensor:
 
 
 def bound_variance(run: Run, n_draws: int = 50) -> dict:
-    """{"variance", "mean"} of the mean test bound, nats^2 and nats, over fresh draws of epsilon.
+    """{"variance", "mean"} of the mean test bound, in nats^2 and nats, over fresh draws of epsilon.
 
-    One epsilon for each test image and draw. Figure 2 leaves its error bars out because this is
-    below 1.
+    Each draw has one epsilon for each test image. Figure 2 has no error bars because this is below
+    1.
     """
     _check(run)
     check_count("n_draws", n_draws, 2)
     if ALGORITHMS[run.config.algorithm].bound is None:
         having = [name for name, kind in ALGORITHMS.items() if kind.bound is not None]
         raise ValueError(
-            f"run={run.key} is of algorithm={run.config.algorithm!r}, which has no bound: give one "
-            f"of {', '.join(having)}"
+            f"run={run.key} is of algorithm={run.config.algorithm!r}, which has no bound: give a "
+            f"run of {', '.join(having)}"
         )
     return _kept(run, f"bound_variance/test/{n_draws}", lambda: _bound_variance(run, n_draws))
 
@@ -134,7 +133,7 @@ def _bound_variance(run: Run, n_draws: int) -> dict:
 
 
 def appendix_d_bias(run: Run, n_points: int = 100, n_temperatures: int = 200) -> dict:
-    """Appendix D against a BDMC sandwich on data simulated from the run's own decoder.
+    """Appendix D compared with BDMC bounds, on data simulated from the run's own decoder.
 
     {"lower", "upper", "hmc_density", "importance_sampling"}: means over the points, in nats.
     """
@@ -175,7 +174,7 @@ def _words(options: dict) -> str:
 
 
 def _kept(run: Run, name: str, compute: Callable[[], dict]) -> dict:
-    """The metric of exactly this name: of the run, kept beside it, or computed now and kept.
+    """The metric of this name: from the run, from what is kept beside it, or computed and kept now.
 
     Raises:
         MissingRunError: not stored, and VAE_CORE_TRAIN=never forbids computing it.
@@ -201,7 +200,7 @@ def _all_kept(run: Run) -> dict[str, dict]:
 
 
 def metrics_path(run: Run) -> Path:
-    """Where a run's metrics are kept: beside it in the user's cache, never among the committed."""
+    """Where a run's metrics are kept: in the user's cache, never among the committed runs."""
     runs = cache_dir() / "runs"
     if run.path.parent.resolve() == runs.resolve():
         return run.path / "metrics.json"
@@ -211,7 +210,7 @@ def metrics_path(run: Run) -> Path:
 def _keep(run: Run, name: str, value: dict) -> None:
     """Adds one metric to those that are kept, to which other processes may be adding too.
 
-    One that cannot be kept is told by a warning: it was computed, and is returned.
+    If it cannot be written, a warning says so; it was computed, and is returned.
     """
     path, locks = metrics_path(run), cache_dir() / "metrics"
     try:

@@ -1,4 +1,4 @@
-"""Runs on a file of one's own, which counts by its content, wherever it lies, whatever its name."""
+"""Runs on a user's own file, which is identified by its content, not by its path or name."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -10,9 +10,9 @@ from vae_core.runs.config import SEMANTICS, RunConfig
 
 
 def config_of(fields: dict, dataset: str | None = None) -> RunConfig:
-    """The RunConfig of stored fields; ``dataset`` names the file where that lies now.
+    """The RunConfig of stored fields; ``dataset`` is the present path of the file.
 
-    Where nothing does and the file is gone, or is another one, the fields are taken as they stand.
+    If no path is given and the file is gone or has changed, the fields are taken as they are.
 
     Raises:
         ValueError: a setting that RunConfig refuses.
@@ -33,7 +33,7 @@ def _is_lost(fields: dict) -> bool:
 
 
 def check_file(config: RunConfig) -> None:
-    """Raises DataCorrupt where the file is not the one that the RunConfig was made from."""
+    """Raises DataCorrupt if the file is not the one from which the RunConfig was made."""
     found = config.spec.sha256
     if found != config.data_sha256:
         raise DataCorrupt(
@@ -47,9 +47,9 @@ def is_of_its_data(config: RunConfig, trained_from: str, data_sha256: str | None
     """Whether a stored run was trained on the content that its settings name.
 
     Args:
-        config: with the file where it lies now.
-        trained_from: where it lay then.
-        data_sha256: of the pixels that were trained on, as the run's provenance has it.
+        config: with the present path of the file.
+        trained_from: the path of the file at that time.
+        data_sha256: of the pixels that were trained on, from the run's provenance.
     """
     if config.data_sha256 is None or data_sha256 is None:
         return True
@@ -60,6 +60,6 @@ def is_of_its_data(config: RunConfig, trained_from: str, data_sha256: str | None
 
 @lru_cache(maxsize=64)
 def _pixels_sha256(path: str, sha256: str, n_train: int, binarize: bool, name: str) -> str:
-    """``Dataset.sha256`` of the file with this content, under the name that it had."""
+    """``Dataset.sha256`` of the file with this content, under its former name."""
     data = load_dataset(path, n_train=n_train, binarize=binarize)
     return replace(data, name=name).sha256

@@ -1,4 +1,4 @@
-"""What a RunConfig implies before it is run: its steps, the rows of its curve, what it costs."""
+"""What follows from a RunConfig before it is run: its steps, the rows of its curve, its cost."""
 
 import dataclasses
 import math
@@ -16,10 +16,10 @@ SECONDS_PER_STEP = 5e-4  # of a small network, whatever its size
 
 
 def settings_of(config: RunConfig) -> Settings:
-    """The algorithm's own settings, by the names of its fields.
+    """The algorithm's own settings, with the names of its fields.
 
-    A field ``x`` of the algorithm ``a`` stands in the RunConfig as ``a_x``, or as ``x`` where
-    algorithms share it.
+    A field ``x`` of the algorithm ``a`` is ``a_x`` in the RunConfig, or ``x`` if algorithms share
+    it.
     """
     kind, given = ALGORITHMS[config.algorithm].Settings, config.model_dump()
     names = [field.name for field in dataclasses.fields(kind)]
@@ -35,8 +35,8 @@ def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
     """Whether the schedule has a point in (samples - per_step, samples].
 
     The schedule is the first step, then every 10^(k / evals_per_decade) from two passes over the
-    training set on; one denser than the default goes on from the first step. It does not depend
-    on where the run ends, so that a longer run has a shorter one as its prefix.
+    training set on; a schedule denser than the default continues from the first step. It does not
+    depend on where the run ends, so the curve of a shorter run is a prefix of that of a longer one.
     """
     if samples == per_step:
         return True
@@ -51,7 +51,7 @@ def is_evaluated(samples: int, per_step: int, config: RunConfig) -> bool:
 
 
 def schedule(config: RunConfig) -> Iterator[int]:
-    """The numbers of samples at which a run with this config has rows, in order."""
+    """The numbers of samples at which a run with this config is evaluated, in order."""
     per_step = samples_per_step(config)
     end = math.ceil(config.n_samples / per_step) * per_step
     exponents = range(math.ceil(math.log10(end) * config.evals_per_decade) + 2)
@@ -63,7 +63,7 @@ def schedule(config: RunConfig) -> Iterator[int]:
 
 
 def training_seconds(config: RunConfig) -> float:
-    """Roughly how long a run trains and is evaluated on one core of an ordinary machine."""
+    """Rough time to train and evaluate a run on one core of an ordinary machine."""
     products = config.n_samples * config.n_mc * config.n_parameters / PRODUCTS_PER_SECOND
     steps = config.n_samples / samples_per_step(config)
     n_rows = sum(1 for _ in schedule(config))
@@ -71,7 +71,7 @@ def training_seconds(config: RunConfig) -> float:
 
 
 def evaluation_seconds(config: RunConfig) -> float:
-    """Roughly how long one row of the curve takes on one core of an ordinary machine."""
+    """Rough time of one row of the curve on one core of an ordinary machine."""
     images = config.n_train + config.spec.n_test
     if config.log_marginal is not None:
         images += 2 * LOG_MARGINAL_POINTS * log_marginal_passes(config)
@@ -79,5 +79,5 @@ def evaluation_seconds(config: RunConfig) -> float:
 
 
 def log_marginal_passes(config: RunConfig) -> int:
-    """What an image's log p(x) costs, in evaluations of its bound, roughly."""
+    """Rough cost of an image's log p(x), in evaluations of its bound."""
     return 30**config.latent_dim if config.log_marginal == "quadrature" else 1_000

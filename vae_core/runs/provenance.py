@@ -18,7 +18,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn")
 
 
 def source_sha256() -> str:
-    """Hash of the package's source files, by name and content."""
+    """Hash of the names and contents of the package's source files."""
     folder = PACKAGE
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
@@ -29,7 +29,7 @@ def source_sha256() -> str:
 def git_commit() -> str | None:
     """The commit of the source tree, with "+" after it if files of the package have changed.
 
-    None where there is no git, or the package is installed within another project's repository.
+    None without git, or if the package is installed within another project's repository.
     """
     folder = PACKAGE
 
@@ -75,13 +75,13 @@ def weights_sha256(tensors: dict[str, torch.Tensor]) -> str:
 
 
 class Provenance:
-    """Takes the source's hash when a run starts, the rest when it ends."""
+    """Records the source's hash when a run starts, and everything else when it ends."""
 
     def __init__(self) -> None:
         self._source = {"source_sha256": source_sha256(), "git_commit": git_commit()}
 
     def record(self, data: Dataset, wall_seconds: float, device: str = "cpu") -> dict:
-        """All that a run records about its making, JSON-ready; ``device`` as in its RunConfig."""
+        """The provenance of a run, ready for JSON; ``device`` as in its RunConfig."""
         hardware = [processor(), f"{os.cpu_count()} cores", platform.system()]
         if device == "cuda":
             hardware.append(torch.cuda.get_device_name())

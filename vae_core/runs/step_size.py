@@ -26,19 +26,19 @@ def choose_step_size(
         the end (-inf if it diverged).
 
     Raises:
-        ValueError: the algorithm has no bound, no candidate gave a finite one, or one is not a
-            finite number above 0; ``candidates`` is no list.
+        ValueError: the algorithm has no bound, no candidate gave a finite one, ``candidates`` is
+            not a list, or one of them is not a finite number above 0.
     """
     check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
     check_count("n_samples", n_samples)
     if ALGORITHMS[config.algorithm].bound is None:
-        raise ValueError(f"algorithm={config.algorithm!r} has no bound to choose by")
+        raise ValueError(f"algorithm={config.algorithm!r} has no bound to choose by; set step_size")
     try:
         candidates = list(candidates)
     except TypeError:
         raise ValueError(f"candidates={candidates!r}: give a list of step sizes") from None
     if not candidates:
-        raise ValueError("candidates=[]: give one at least")
+        raise ValueError("candidates=[]: give at least one step size")
     for candidate in candidates:
         check_between("candidates", candidate, 0)
     data = load_data(config)

@@ -1,10 +1,11 @@
-"""How steps of training are taken fast: fused by the compiler and, on a GPU, replayed.
+"""How steps of training are made fast: fused by the compiler and, on a GPU, replayed.
 
-A step is some dozens of small operations. A GPU computes them in less time than Python takes to
-launch them, so there they are captured in a CUDA graph: a list of kernels and of the memory that
-they work on, launched as one. What changes from step to step must live on the device, or every
-replay repeats what it was at the capture: parameters, Adagrad's sums, the counter that ends the
-warm-up, the sum of bounds. The generator is registered with the graph; replays go on in its stream.
+A step consists of some dozens of small operations. A GPU computes them in less time than Python
+needs to launch them. So there they are captured in a CUDA graph, a list of kernels and of the
+memory that they use, which is launched as one. What changes from step to step must live on the
+device, or every replay repeats its value at the capture: parameters, Adagrad's sums, the counter
+that ends the warm-up, the sum of bounds. The generator is registered with the graph, so replays
+continue its stream.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ Capture = Callable[[Callable[[], object]], Callable[[], None]]
 
 
 def has_value(step: int) -> bool:
-    """Whether the step of this number, from 0 on, computes the minibatch's bound."""
+    """Whether step number ``step``, counted from 0, computes the minibatch's bound."""
     return step % VALUE_EVERY == 0
 
 
 def fused(update: Callable, config: RunConfig) -> Callable:
-    """``update`` at the asked precision and, if the run is long enough, as one compiled graph.
+    """``update`` in the requested precision and, if the run is long enough, as one compiled graph.
 
-    "medium" multiplies matrices in bfloat16 and accumulates in float32; parameters, Adagrad's
-    sums and all that is reported stay in float32.
+    "medium" multiplies matrices in bfloat16 and accumulates in float32. Parameters, Adagrad's sums
+    and all that is reported stay in float32.
     """
     if config.matmul_precision == "medium":
         # without its cache: a weight that moves within a step is cast anew
@@ -57,7 +58,7 @@ def fused(update: Callable, config: RunConfig) -> Callable:
 
 
 class Steps:
-    """Takes one step after another.
+    """Takes steps one by one.
 
     Attributes:
         at_once: how many steps one call may take.
@@ -69,13 +70,13 @@ class Steps:
         self.step = step
 
     def take(self, first: int, most: int) -> int:
-        """Takes the step of number ``first`` and those after it, ``most`` at most; how many?"""
+        """Takes step number ``first`` and those after it, at most ``most``; returns how many."""
         self.step(has_value(first))
         return 1
 
 
 class Replays(Steps):
-    """Takes steps as replays of graphs: of one step, or of ten from a step with its value on.
+    """Takes steps as replays of CUDA graphs: of one step, or of ten whose first computes its value.
 
     Args:
         state: all tensors that a step changes and a later one reads.
@@ -99,7 +100,7 @@ class Replays(Steps):
         return n
 
     def _prepare(self) -> None:
-        """Compiles and captures the steps; the run stands where it stood."""
+        """Compiles and captures the steps; the state of the run does not change."""
         tens = tuple(map(has_value, range(VALUE_EVERY)))
         with CAPTURING:
             torch.compiler.reset()  # as in `fused`
@@ -120,10 +121,10 @@ class Replays(Steps):
 def cuda_graph(
     stream: torch.cuda.Stream, generator: torch.Generator, work: Callable[[], object]
 ) -> Callable[[], None]:
-    """A function that launches what ``work`` does, which is recorded now and not computed.
+    """A function that launches what ``work`` launches; the work is recorded now, and not computed.
 
-    The stream should be used for this run alone: cuBLAS has a workspace for each, and replays
-    beside one another must not share it.
+    The stream should be used for this run alone: cuBLAS has one workspace for each stream, and
+    replays that run side by side must not share it.
     """
     graph = torch.cuda.CUDAGraph()
     graph.register_generator_state(generator)
@@ -135,9 +136,10 @@ def cuda_graph(
 
 @contextmanager
 def on_stream(stream: torch.cuda.Stream | None) -> Iterator[None]:
-    """Work on this stream of a GPU, after what is under way and before what comes next.
+    """Runs the block on a GPU's stream, after all work before it and before all work after it.
 
-    Runs in the threads of one process do not wait for each other so. None: a processor has none.
+    Runs in the threads of one process then do not wait for each other. None, for a CPU, does
+    nothing.
     """
     if stream is None:
         yield

@@ -1,7 +1,7 @@
 """The run store: a RunConfig names a run, ``get_or_run`` finds it or trains it.
 
-A finished run is a directory with ``run.json`` and, unless its weights were dropped,
-``model.safetensors``. It is looked for in ``book/reference`` first, then in the user's cache.
+A finished run is a folder with ``run.json`` and, unless its weights were dropped,
+``model.safetensors``. Runs are looked for in ``book/reference`` first, then in the user's cache.
 """
 
 import json
@@ -32,22 +32,22 @@ from vae_core.runs.trainer import Trainer, build_model
 
 
 class MissingRunError(LookupError):
-    """A run is not stored and training was forbidden by VAE_CORE_TRAIN=never."""
+    """A run is not stored, and VAE_CORE_TRAIN=never forbids training it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run; two are equal that lie in one folder.
+    """A finished run; two runs are equal if they are in the same folder.
 
     Attributes:
-        path: its directory.
-        config: the RunConfig that it is a function of.
+        path: its folder.
+        config: the RunConfig that determines it.
         curve: columns of equal length: ``samples`` and, in nats per datapoint, ``train_bound``,
             ``train_bound_minibatch`` (running mean since the last row), ``test_bound`` and, if
-            asked for, ``train_log_marginal`` and ``test_log_marginal``.
-        metrics: numbers computed from the finished model, by name: those of ``run.json`` and of
+            requested, ``train_log_marginal`` and ``test_log_marginal``.
+        metrics: numbers computed from the finished model, by name, from ``run.json`` and from
             ``metrics.json`` beside it.
-        provenance: versions, hashes, hardware, wall seconds, date, command.
+        provenance: versions, hashes, hardware, wall seconds, date.
     """
 
     path: Path
@@ -64,12 +64,12 @@ class Run:
 
     @classmethod
     def load(cls, path: str | Path, dataset: str | None = None) -> "Run":
-        """Reads a finished run; ``dataset`` names the file of one's own where that lies now.
+        """Reads a finished run; ``dataset`` is the present path of a user's own data file.
 
-        Where that file is not to be found, the run has its curve all the same.
+        If that file cannot be found, the run still has its curve.
 
         Raises:
-            ValueError: it is none, or not of this version's semantics; one line names the file.
+            ValueError: not a finished run, or not of this version's semantics; names the file.
         """
         path = Path(path).absolute()
         try:
@@ -115,7 +115,7 @@ class Run:
 
 
 def read_metrics(path: Path) -> dict[str, dict]:
-    """The metrics of a file by name; none, with a warning, where it cannot be read."""
+    """The metrics in a file, by name; none, with a warning, if it cannot be read."""
     try:
         return dict(json.loads(path.read_text()))
     except FileNotFoundError:
@@ -126,7 +126,7 @@ def read_metrics(path: Path) -> dict[str, dict]:
 
 
 def find_run(config: RunConfig, *, weights: bool = False) -> Run | None:
-    """The stored run of this config, or None; with ``weights`` only one that has them."""
+    """The stored run of this config, or None; with ``weights`` only a run that has its weights."""
     check_kind("config", config, RunConfig, "RunConfig(dataset=...) makes one")
     for path in _paths(config):
         run = _load(path, config.dataset) if (path / "run.json").exists() else None
@@ -137,7 +137,7 @@ def find_run(config: RunConfig, *, weights: bool = False) -> Run | None:
 
 
 def _paths(config: RunConfig) -> Iterator[Path]:
-    """Where a run may lie; that of a file of one's own bears the name that the file had then."""
+    """Where a run may be; one on a user's own file has the name that the file had then."""
     for folder in (reference_dir(), cache_dir() / "runs"):
         yield folder / config.key
         if config.data_sha256:
@@ -145,9 +145,9 @@ def _paths(config: RunConfig) -> Iterator[Path]:
 
 
 def all_runs() -> list[Run]:
-    """Every stored run, reference first; one that is in both is listed once.
+    """Every stored run, reference runs first; a run that is in both folders is listed once.
 
-    A folder that is no finished run of this version is skipped with a warning that names it.
+    A folder that is not a finished run of this version is skipped with a warning that names it.
     """
     found: dict[str, Run] = {}
     for folder in (reference_dir(), cache_dir() / "runs"):
@@ -170,25 +170,26 @@ def _load(path: Path, dataset: str | None = None) -> Run | None:
 def get_or_run(
     config: RunConfig, *, weights: bool = False, progress: bool = True, position: int = 0
 ) -> Run:
-    """The stored run of this config if there is one, else trains it now.
+    """The stored run of this config or, if there is none, the run trained now.
 
-    Training shows a progress bar, checkpoints as it goes and, stopped by whatever, resumes from
-    its last checkpoint; on a CPU it ends bit for bit where an uninterrupted run ends. It also
-    starts from the longest shorter run with the same settings: bit for bit too, unless that one
-    was too short to be compiled and this one is not, which differ by rounding, some 1e-7 nats.
+    Training shows a progress bar, writes checkpoints and, however it was stopped, resumes from the
+    last one; on a CPU the result is bit for bit that of an uninterrupted run. Training also starts
+    from the longest shorter run with the same settings. The result is again the same bit for bit,
+    unless that run was too short to be compiled and this one is not (they differ by rounding, some
+    1e-7 nats).
 
     Args:
-        weights: ask for a run whose weights are stored.
+        weights: accept only a run whose weights are stored.
         position: the terminal line of the progress bar, for runs side by side.
 
     Raises:
         MissingRunError: not stored, and VAE_CORE_TRAIN=never forbids training.
-        ValueError: its device is not there.
-        DataNotFound: the data set is not there and cannot be had.
+        ValueError: the device does not exist on this machine.
+        DataNotFound: the data set is missing and cannot be downloaded.
         DataCorrupt: its file is not the published one, or not the one that the config names.
-        FloatingPointError: it diverged; nothing is stored.
-        RunInterrupted: Ctrl-C or SIGTERM; it tells whether there is a checkpoint.
-        StoreError: the disk is full, or the cache may not be written to; the last checkpoint is
+        FloatingPointError: training diverged; nothing is stored.
+        RunInterrupted: Ctrl-C or SIGTERM; the message says whether there is a checkpoint.
+        StoreError: the disk is full, or the cache cannot be written to; the last checkpoint is
             kept.
     """
     run = find_run(config, weights=weights)
@@ -221,11 +222,11 @@ def _train(config: RunConfig, checkpoints: Path, progress: bool, position: int) 
 
 
 def load_data(config: RunConfig) -> Dataset:
-    """The data set that a run trains and is evaluated on.
+    """The data set on which a run is trained and evaluated.
 
     Raises:
-        DataNotFound: it is not there and cannot be had.
-        DataCorrupt: a file of one's own is not the one that the config was made from.
+        DataNotFound: it is missing and cannot be downloaded.
+        DataCorrupt: a user's own file is not the one from which the config was made.
     """
     check_file(config)
     return load_dataset(
@@ -264,10 +265,10 @@ def store_run(
 
 
 def store_files(config: RunConfig, files: dict[str, bytes]) -> Run:
-    """Stores a run that was trained elsewhere, given by the content of its files.
+    """Stores a run that was trained elsewhere, given the contents of its files.
 
     Raises:
-        ValueError: they are not those of this run.
+        ValueError: they are those of another run.
     """
     run = find_run(config)  # the other machine may share this disk
     if run is not None:
@@ -283,7 +284,7 @@ def store_files(config: RunConfig, files: dict[str, bytes]) -> Run:
 
 
 def _json_number(value: float) -> float | int | None:
-    """JSON has no nan; six significant digits after the point are below any noise here."""
+    """A number for JSON, which has no nan; six digits after the point are below any noise here."""
     if isinstance(value, int):
         return value
     return round(value, 6) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Many runs side by side, the longest first: on this machine, or wherever an executor puts them."""
+"""Many runs side by side, the longest first: on this machine, or on an executor's workers."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -17,16 +17,16 @@ ARRAY_FIELDS = ("hidden",)  # fields whose one value is itself a list
 
 
 class SweepError(RuntimeError):
-    """Runs of a sweep failed, each named with its reason; the others are stored."""
+    """Runs of a sweep failed; the message names each with its reason. The others are stored."""
 
 
 def grid(entry: dict) -> list[RunConfig]:
-    """The RunConfigs of one sweep entry: each field with a list stands for all its values.
+    """The RunConfigs of one sweep entry, in which a list stands for each of its values in turn.
 
-    ``hidden`` is a list already: there a list of lists stands for several values.
+    A value of ``hidden`` is itself a list, so for several values it needs a list of lists.
 
     Raises:
-        ValueError: no mapping, an empty list, or a setting that RunConfig refuses.
+        ValueError: not a mapping, an empty list, or a setting that RunConfig refuses.
     """
     if not isinstance(entry, dict):
         raise ValueError(f"sweep entry {entry!r}: write settings, such as {{latent_dim: [2, 5]}}")
@@ -44,18 +44,18 @@ def grid(entry: dict) -> list[RunConfig]:
 
 
 def configs_of(entries: Iterable[dict]) -> list[RunConfig]:
-    """All RunConfigs of a ``sweep:`` section, each once; all are checked before any is run.
+    """All RunConfigs of a ``sweep:`` section, each once, checked before any is run.
 
     Raises:
-        ValueError: as `grid`, or the section is no list.
+        ValueError: as `grid`, or the section is not a list.
     """
     if isinstance(entries, dict | str) or not isinstance(entries, Iterable):
-        raise ValueError(f"sweep: {entries!r} is no list; begin each entry with a dash")
+        raise ValueError(f"sweep: {entries!r} is not a list; begin each entry with a dash")
     return list({config.key: config for entry in entries for config in grid(entry)}.values())
 
 
 def shard(configs: Iterable[RunConfig], index: int, n_shards: int) -> list[RunConfig]:
-    """Part ``index`` of 1 to ``n_shards`` of a sweep, for a job array; the parts cost much alike.
+    """Part ``index`` (from 1) of ``n_shards`` of a sweep, for a job array; all cost about as much.
 
     Raises:
         ValueError: an index outside 1 to n_shards.
@@ -63,7 +63,9 @@ def shard(configs: Iterable[RunConfig], index: int, n_shards: int) -> list[RunCo
     check_count("n_shards", n_shards)
     check_count("index", index, 0)
     if not 1 <= index <= n_shards:
-        raise ValueError(f"shard {index}/{n_shards}: the first number is one of 1 to {n_shards}")
+        raise ValueError(
+            f"shard {index}/{n_shards}: the first number must be one of 1 to {n_shards}"
+        )
     return sorted(configs, key=lambda c: (-training_seconds(c), c.key))[index - 1 :: n_shards]
 
 
@@ -74,23 +76,23 @@ def sweep(
     executor: Executor | None = None,
     progress: bool = True,
 ) -> Iterator[Run]:
-    """Yields every run as soon as it is there: first those that are stored, the rest trained.
+    """Yields every run as soon as it is available: stored runs first, then the others, trained.
 
-    Whoever leaves the loop early, or presses Ctrl-C, ends the workers, each after a checkpoint. A
-    script calls this below ``if __name__ == "__main__":``, since each worker imports it.
+    Leaving the loop early, or Ctrl-C, ends the workers, each after a checkpoint. Call this below
+    ``if __name__ == "__main__":`` in a script, since each worker imports the script.
 
     Args:
-        jobs: worker processes with one thread each on this machine.
-        executor: any ``concurrent.futures`` executor instead, such as dask's
+        jobs: number of worker processes on this machine, with one thread each.
+        executor: any ``concurrent.futures`` executor to use instead, such as dask's
             ``Client.get_executor()``, loky's or mpi4py's. Its workers need this package and, for
-            data of one's own, the file; a finished run comes back as its files, so they need no
-            disk in common.
+            your own data, the file. A finished run is sent back as its files, so no common disk is
+            needed.
 
     Raises:
-        ValueError: ``jobs`` below 1, or a run whose device is not there.
+        ValueError: ``jobs`` below 1, or a run whose device does not exist.
         SweepError: runs failed, after all others were yielded; or a worker was killed, or none
             started.
-        RunInterrupted: Ctrl-C; it tells whether a checkpoint was written.
+        RunInterrupted: Ctrl-C; the message says whether a checkpoint was written.
     """
     check_count("jobs", jobs)
     configs = list(configs)
@@ -123,7 +125,7 @@ def sweep(
 
 
 def _collect(futures: dict[Future, RunConfig], finish: Callable) -> Iterator[Run]:
-    """Yields finish(config, result) as results come; names what failed at the end."""
+    """Yields finish(config, result) as results arrive; at the end, raises what failed."""
     failures = []
     try:
         for future in as_completed(futures):
@@ -143,16 +145,16 @@ def _collect(futures: dict[Future, RunConfig], finish: Callable) -> Iterator[Run
 
 
 def _interrupted(futures: Iterable[Future]) -> KeyboardInterrupt:
-    """What a stopped worker said about its checkpoint, if one did."""
+    """The error of a stopped worker that wrote a checkpoint, if one did."""
     ended = [future for future in futures if future.done() and not future.cancelled()]
     told = [error for f in ended if isinstance(error := f.exception(), RunInterrupted)]
     return next((error for error in told if error.checkpoint), KeyboardInterrupt())
 
 
 def train_elsewhere(config: RunConfig) -> dict[str, bytes]:
-    """The files of a run, from the store of the machine that this is called on, or trained there.
+    """The files of a run, from the store of the machine that calls this, or trained there.
 
-    One thread, as everywhere: the number of threads changes the last digits.
+    It uses one thread, as everywhere: the number of threads changes the last digits.
     """
     import torch
 

@@ -37,7 +37,7 @@ COLUMNS = ("samples", "train_bound", "train_bound_minibatch", "test_bound")
 def build_model(
     config: RunConfig, generator: torch.Generator | None = None, data_dim: int | None = None
 ) -> VAE:
-    """The untrained model that a run starts from, in float32 on the generator's device."""
+    """The untrained model from which a run starts, in float32 on the generator's device."""
     generator = torch.Generator() if generator is None else generator  # the global stream stays
     factory: dict[str, Any] = {
         "generator": generator, "device": generator.device, "dtype": torch.float32
@@ -50,7 +50,7 @@ def build_model(
 def mean_bound(
     bound: Callable, model: nn.Module, images: Images, generator: torch.Generator
 ) -> float:
-    """Mean over the images of ``bound(model, x)`` in nats, in full float32."""
+    """Mean over the images of ``bound(model, x)``, in nats, in full float32."""
     total = 0.0
     for chunk in images.rows.split(EVALUATION_CHUNK):
         x = images.scaled(chunk)
@@ -59,9 +59,9 @@ def mean_bound(
 
 
 class Trainer:
-    """One run under way: model, algorithm state, random generator and the curve so far.
+    """A run in progress: model, algorithm state, random generator and the curve so far.
 
-    This is where a RunConfig is unpacked: algorithms know model, images and their own settings.
+    Here a RunConfig is unpacked: algorithms know only model, images and their own settings.
     """
 
     @torch.inference_mode(False)
@@ -86,7 +86,7 @@ class Trainer:
 
     @property
     def recent(self) -> list[float]:
-        """Sum of the minibatch bounds since the last row, in nats, and of how many images."""
+        """Sum of the minibatch bounds since the last row, in nats, and the number of images."""
         return [self.bound_sum.item(), self.bound_images]
 
     @recent.setter
@@ -96,18 +96,18 @@ class Trainer:
 
     @property
     def _is_ours(self) -> bool:
-        """Whether the update may be compiled and captured: models of one's own do anything."""
+        """Whether the update may be compiled and captured, which a user's own model forbids."""
         is_known = has_closed_form(self.model) and is_plain(self.model.encoder)
         return self.algorithm.in_one_graph and is_known
 
     @property
     def bound(self) -> Callable | None:
-        """The bound of a row, which is SGVB-A where a model's prior may be its own."""
+        """The bound to report, which is SGVB-A where a model may have its own prior."""
         is_general = self.config.estimator != "sgvb_b" and not has_closed_form(self.model)
         return sgvb_a if is_general else self.algorithm.bound
 
     def _make_update(self) -> Callable:
-        """The algorithm's update of this model, told whether its value is wanted."""
+        """The algorithm's update of this model, with a flag for whether its value is wanted."""
         model, state, settings, images = self.model, self.state, self.settings, self.images
         update = self.algorithm.update
 
@@ -125,7 +125,7 @@ class Trainer:
         return Replays(self._step, [*changing, self.bound_sum], self.generator, capture)
 
     def _step(self, with_value: bool) -> None:
-        """One step of the algorithm, on the device alone."""
+        """One step of the algorithm, without reading anything back from the device."""
         draw = self.algorithm.draw(self.model, self.images, self.settings, self.generator)
         # on a GPU a value costs less than compiling the update once more without it
         value = self.update(draw, with_value or self.stream is not None)
@@ -133,7 +133,7 @@ class Trainer:
             self.bound_sum.add_(value)
 
     def advance(self, most: int = 1) -> None:
-        """One step, or on a GPU up to ``most`` at once; their bounds join the running mean."""
+        """Takes one step, or on a GPU up to ``most``; adds their bounds to the running mean."""
         first = self.samples // self.per_step
         n = self.steps.take(first, most)
         self.samples += n * self.per_step
@@ -144,7 +144,7 @@ class Trainer:
             raise diverged(self, f"the bound is {self.bound_sum.item()}")
 
     def _steps_ahead(self, until: int) -> int:
-        """How many steps may be taken at once: up to the next row, or to ``until``."""
+        """How many steps may be taken at once, up to the next row or to ``until``."""
         for n in range(1, self.steps.at_once):
             samples = self.samples + n * self.per_step
             if samples >= until or is_evaluated(samples, self.per_step, self.config):
@@ -153,9 +153,9 @@ class Trainer:
 
     @own_precision()
     def evaluate(self) -> dict[str, float]:
-        """One row of the curve at the present parameters; draws nothing from the run's stream.
+        """One row of the curve at the present parameters; does not use the run's random generator.
 
-        A model of one's own is in its evaluation mode meanwhile.
+        A user's own model is in evaluation mode meanwhile.
 
         Raises:
             FloatingPointError: a weight, or a number of the row, is not finite.
@@ -210,9 +210,9 @@ class Trainer:
         progress: bool = True,
         position: int = 0,
     ) -> list[dict[str, float]]:
-        """Trains to ``until`` (default: the config's n_samples); returns the rows of the curve.
+        """Trains to ``until`` samples (default: n_samples of the config); returns the curve's rows.
 
-        Ctrl-C is honoured between two steps, after a checkpoint, as RunInterrupted.
+        Ctrl-C takes effect between two steps, after a checkpoint, and raises RunInterrupted.
         """
         until = self.config.n_samples if until is None else until
         bar = _progress_bar(self, until, progress, position)
@@ -238,7 +238,7 @@ class Trainer:
 
 
 class _Clock:
-    """Seconds spent on a run, over all its sittings, and since the last checkpoint."""
+    """Seconds spent on a run, interruptions left out, and since the last checkpoint."""
 
     def __init__(self, before: float):
         self._before, self._started = before, time.perf_counter()
@@ -275,7 +275,7 @@ def _last_bounds(row: dict[str, float]) -> dict[str, str]:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether Ctrl-C or SIGTERM came; a second one stops at once."""
+    """Yields a function that says whether Ctrl-C or SIGTERM came; a second one stops at once."""
     received: list[int] = []
 
     def note(signum: int, frame: object) -> None:

@@ -1,4 +1,4 @@
-"""Re-derives stored runs: the record is checked, the first part and the end are computed again."""
+"""Verification of stored runs: checks the record, computes the first part and the end again."""
 
 import math
 import warnings
@@ -31,16 +31,16 @@ QUICK = 2e9  # parameter x image products that a quick verification spends after
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found of one run.
+    """The result of verifying one run.
 
     Attributes:
         n_rows: how many rows of the curve were trained again.
         samples: the sample count of the last of them.
-        difference: the largest difference of any column there, in nats.
-        allowed: its limit.
-        at_end: the largest difference of the last row to the one that the weights give; nan where
-            the run has no weights.
-        problems: what else is wrong, a line each.
+        difference: the largest difference of any column in these rows, in nats.
+        allowed: the limit of that difference.
+        at_end: the largest difference between the stored last row and that from the weights, in
+            nats; nan if the run has no weights.
+        problems: what else is wrong, one line each.
     """
 
     key: str
@@ -75,18 +75,18 @@ def verify(
 ) -> Verification:
     """Checks a run's record, trains its first part again, and evaluates its weights again.
 
-    Every column is compared: within 0.01 nats where package versions and processor are those of
-    the run, within 0.5% elsewhere. The last row, from the weights, within 0.01 nats, or 0.25 for
-    weights in half precision or on another processor. Of a run of device="cuda" where there is no
-    GPU, the record is checked and the weights are evaluated, with other noise.
+    Every column is compared, with a limit of 0.01 nats if package versions and processor are those
+    of the run, else of 0.5%. The limit for the last row, from the weights, is 0.01 nats, or 0.25
+    for weights in half precision or on another processor. For a run with device="cuda" on a machine
+    without a GPU, the record is checked and the weights are evaluated, with other noise.
 
     Args:
-        fraction: how much is trained again.
-        quick: only the first row and what is had in a moment after it.
+        fraction: how much of the run is trained again.
+        quick: train only the first row again, and those that take only a moment more.
 
     Raises:
         ValueError: a fraction outside (0, 1].
-        DataNotFound: the data set is not there.
+        DataNotFound: the data set is missing.
     """
     check_kind("run", run, Run, "find_run(config) gives one")
     if fraction != 1:
@@ -112,9 +112,9 @@ def _verify(run: Run, fraction: float, quick: bool, progress: bool) -> Verificat
 def verify_all(
     paths: Iterable[Path], fraction: float = 0.01, *, quick: bool = False, jobs: int = 1
 ) -> Iterator[Verification]:
-    """Verifies the runs in these folders side by side; yields each as soon as it is known.
+    """Verifies the runs in these folders side by side; yields each result as soon as it is known.
 
-    A folder that holds no run of this version does not follow, and says why.
+    A folder without a run of this version does not follow, and its result says why.
     """
     paths = list(paths)
     with workers(max(1, min(jobs, len(paths)))) as pool:
@@ -142,7 +142,7 @@ def n_rows_again(run: Run, fraction: float, *, quick: bool) -> int:
 
 
 def _quick_rows(config: RunConfig, samples: np.ndarray) -> int:
-    """The first row, and all that follow within a moment's work."""
+    """The first row, and all later ones that take only a moment more."""
     images = config.n_train + config.spec.n_test
     row = images * (log_marginal_passes(config) if config.log_marginal else 1)
     cost = (samples + row * np.arange(1, len(samples) + 1)) * config.n_parameters
@@ -179,7 +179,7 @@ def _train_again(
 
 
 def _without_gpu(run: Run, data: Dataset, found: Verification) -> Verification:
-    """Of a run whose random numbers are those of a GPU: its weights, with other noise."""
+    """Verifies the weights alone, with other noise, of a run that used a GPU's random numbers."""
     config = run.config.model_copy(update={"device": "cpu"})
     here, found = replace(run, config=config, provenance={}), replace(found, difference=0.0)
     if not run.has_weights or ALGORITHMS[config.algorithm].bound is None:

@@ -1,7 +1,7 @@
-"""Spawned worker processes with one thread each that do not outlive whoever started them.
+"""Worker processes with one thread each, spawned, that end when the process that started them does.
 
-Ctrl-C is for whoever started them, and reaches no worker: that process ends its workers by SIGTERM,
-which lets each write the checkpoint of its run.
+Ctrl-C reaches only that process. It ends its workers by SIGTERM, which lets each write the
+checkpoint of its run.
 """
 
 import multiprocessing
@@ -28,13 +28,13 @@ SECONDS_TO_END = 30.0  # as between two checkpoints
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 LONGEST = 300  # bytes: a process number and the name of a folder
 NOT_STARTED = (
-    'the workers did not start: a script calls this below `if __name__ == "__main__":`, since each '
-    "worker imports the script; if it does, there is too little memory for so many workers"
+    'the workers did not start: in a script, call this below `if __name__ == "__main__":`, since '
+    "each worker imports the script; if you do, there is too little memory for so many workers"
 )
 
 
 class Workers:
-    """A pool of spawned processes; each shows which run it is at, in case it is killed."""
+    """A pool of spawned processes; each shows which run it works on, in case it is killed."""
 
     def __init__(self, jobs: int):
         context = multiprocessing.get_context("spawn")
@@ -60,11 +60,11 @@ class Workers:
                 self._slots.put(slot)
 
     def submit(self, key: str, function: Callable, *arguments: Any) -> Future:
-        """As ``Executor.submit``, with the key of the run that it is about."""
+        """Like ``Executor.submit``, with the key of the run that the task is about."""
         return self.pool.submit(_while_awaited, key, function, *arguments)
 
     def end(self) -> None:
-        """Ends the workers, after a checkpoint; tasks that wait are not begun."""
+        """Ends the workers, after a checkpoint; waiting tasks are not started."""
         self._ended.value = True
         try:
             self._terminate()
@@ -99,7 +99,7 @@ class Workers:
             manager.join()
 
     def what_broke(self) -> str:
-        """After the pool broke: lets the workers that are left go; names the runs of the others."""
+        """After the pool broke: ends the workers that are left; names the runs of the others."""
         self._ended.value = True
         self._tell.send(None)
         self._await_end()
@@ -117,11 +117,11 @@ class Workers:
 
 @contextmanager
 def workers(jobs: int) -> Iterator[Workers]:
-    """``jobs`` workers with one thread each; when the block ends, in whatever way, so do they.
+    """``jobs`` workers with one thread each; they end when the block ends, however it ends.
 
     Raises:
         ValueError: ``jobs`` below 1.
-        BrokenProcessPool: a worker was killed, or none started; it names the run, or the remedy.
+        BrokenProcessPool: a worker was killed, or none started; names the run, or the remedy.
     """
     if jobs < 1:
         raise ValueError(f"jobs={jobs}: at least one worker is needed")
@@ -140,7 +140,7 @@ def workers(jobs: int) -> Iterator[Workers]:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """What is started in the block gets one thread, and no signal before `_start`."""
+    """Processes started in the block get one thread, and no signal before `_start`."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     os.environ |= ONE_THREAD
@@ -156,7 +156,7 @@ HERE: dict[str, Any] = {}  # of a worker: "slot" on the terminal, "shown", "ende
 
 
 def _start(slots: Any, shown: Any, ended: Any, lock: Any, broken: connection.Connection) -> None:
-    """Gives the worker one thread, its own line on the terminal, and no life without its parent."""
+    """Sets up a worker: one thread, its own terminal line, and an end when its parent ends."""
     import torch
 
     HERE.update(ended=ended, is_busy=False)
@@ -171,7 +171,7 @@ def _start(slots: Any, shown: Any, ended: Any, lock: Any, broken: connection.Con
 
 
 def _stop(signum: int, frame: object) -> None:
-    """SIGTERM where no trainer defers it: an idle worker waits for the pool to let it go."""
+    """Handles SIGTERM outside a trainer: an idle worker waits for the pool to release it."""
     if HERE["is_busy"]:
         raise KeyboardInterrupt
 
@@ -200,7 +200,7 @@ def _end_when_forgotten(broken: connection.Connection) -> None:
 
 
 def _while_awaited(key: str, function: Callable, *arguments: Any) -> Any:
-    """Calls the function, unless the workers were ended while this waited in the pool's queue.
+    """Calls the function, unless the workers were ended while it waited in the pool's queue.
 
     The worker ends here if nobody waits for the result any more.
     """
@@ -217,5 +217,5 @@ def _while_awaited(key: str, function: Callable, *arguments: Any) -> Any:
 
 
 def train(config: RunConfig, progress: bool) -> Run:
-    """``get_or_run`` in a worker, on its own line of the terminal."""
+    """``get_or_run`` in a worker, with its progress bar on the worker's terminal line."""
     return get_or_run(config, progress=progress, position=HERE["slot"])
