@@ -125,6 +125,12 @@ def longest(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> dict[Any, Ru
     return {name: best[name] for name in sorted(best)}
 
 
+def stored_of(datasets: Iterable[str]) -> list[Run]:
+    """The stored runs of these data sets."""
+    wanted = set(datasets)
+    return [run for run in vc.all_runs() if run.config.dataset in wanted]
+
+
 def runs_of(
     dataset: str,
     algorithm: str,

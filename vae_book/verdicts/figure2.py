@@ -12,12 +12,23 @@ from vae_book.plots.curves import group_runs
 from vae_book.plots.tables import span
 from vae_book.readings import experiment_of, is_of_reading, longest, reading_of
 from vae_book.verdicts.verdict import Verdict, miss
+from vae_core.algorithms import ALGORITHMS, autoencoder
 from vae_core.data import DATASETS
 from vae_core.runs import Run
 
 CLOSE = {"mnist": 1.5, "freyface": 0.04}  # nats; share of the paper's bound
 MINIBATCH = 100  # M, as Section 5 states it for all experiments
 FIG2 = "figures/fig2_lower_bound"
+
+
+def why_no_bound(algorithm: str) -> str:
+    """Why runs of an algorithm have no lower bound on log p(x) to draw; "" if they have one."""
+    bound = ALGORITHMS[algorithm].bound
+    if bound is None:
+        return "has no encoder and so no bound to draw: see Figure 3"
+    if bound is autoencoder.reconstruction:
+        return "reports a reconstruction, which is no bound on log p(x), so it is not drawn here"
+    return ""
 
 
 def figure2_runs(runs: Iterable[Run]) -> list[Run]:
