@@ -5,6 +5,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from vae_book.declared import declared_parameters
+from vae_book.params import ParameterError
+
 BOOK = Path(__file__).resolve().parents[1] / "book"
 
 pytestmark = [pytest.mark.notebooks, pytest.mark.usefixtures("forked_kernels")]
@@ -45,3 +48,29 @@ def test_a_notebook_copes(name, values, expected, tmp_path, monkeypatch):
     text = shown(done)
     for words in expected:
         assert words in text, text
+
+
+OF_THE_BOOK = {
+    "figures/fig2_lower_bound": {"latent_dims": [2]},
+    "figures/fig4_manifold": {"grid_size": 2},
+    "reproducibility/ambiguities": {"hidden": None},
+}
+
+
+@pytest.mark.parametrize(("name", "values"), OF_THE_BOOK.items(), ids=OF_THE_BOOK)
+def test_results_of_other_data_sets_than_those_asked_for_are_not_shown(name, values, tmp_path):
+    from vae_book.notebooks import execute
+
+    values = {n: v for n, v in (TINY | values).items() if v is not None}
+    done = execute(BOOK / f"{name}.ipynb", tmp_path / "done.ipynb", values, progress=False)
+    text = shown(done)
+    assert "Digits (8x8)" in text
+    for words in ("MNIST", "Frey Face", "The encoder sees frames", "1,000,000 samples"):
+        assert words not in text, text
+
+
+@pytest.mark.parametrize("name", ["fig4_manifold", "fig5_samples"])
+def test_the_pages_of_pictures_draw_models_of_aevb_alone(name):
+    settings = declared_parameters(BOOK / f"figures/{name}.ipynb")["settings"]
+    with pytest.raises(ParameterError, match="algorithm is the notebook's own, leave it out"):
+        settings.check({"algorithm": "mcem"})

@@ -379,6 +379,52 @@ def test_codes_within_two_standard_deviations_are_counted(labels):
     assert "67% of 3 codes within two standard deviations of the prior" in repr(figure)
 
 
+def labelled_scatter(labels):
+    """The latent plane of codes along a line, as markup, one code for each label."""
+    run = stored_run([1e5], [-150], latent_dim=2)
+    codes = torch.linspace(-2, 2, len(labels))[:, None].expand(-1, 2)
+    figure = plots.scatter_figure(run, codes, torch.tensor(labels))
+    return panels_of(figure)[0].markup
+
+
+def class_colors_in(markup):
+    """The colours of classes in the order of drawing."""
+    known = {color.lower() for color in style.CLASS_COLORS}
+    return [c for c in dict.fromkeys(re.findall(r"fill: (#\w+)", markup)) if c in known]
+
+
+@pytest.mark.parametrize("labels", [list(range(10)), [3, 13, 23], [-5, 0, 5]])
+def test_the_classes_of_a_plane_have_colours_of_their_own(labels):
+    expected = [color.lower() for color in style.CLASS_COLORS[: len(labels)]]
+    assert class_colors_in(labelled_scatter(labels)) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [([3, 13], True), ([-1, 1], True), (list(range(11)), False), ([0, 100], False)],
+)
+def test_labels_stand_in_the_plane_where_they_are_few_and_short(labels, told):
+    found = re.findall(r"font-weight: 700[^>]*>([^<]+)</text>", labelled_scatter(labels))
+    assert found == (list(map(str, labels)) if told else [])
+
+
+@pytest.mark.parametrize(
+    ("shape", "width"), [((80, 60), None), ((90, 60), None), ((800, 60), 11.2), ((30, 3), 15.0)]
+)
+def test_a_tall_picture_is_no_taller_than_one_and_a_half_columns(shape, width):
+    markup = plots.png_panel("", np.zeros(shape), "").markup
+    found = re.search(r"max-width:([\d.]+)%", markup)
+    assert (found and float(found[1])) == width
+
+
+def test_the_lone_points_of_a_single_evaluation_are_filled_and_hollow():
+    run = stored_run([1e5], [-150], latent_dim=2, train_bound=[-140])
+    markup = panels_of(plots.lower_bound_figure([run]))[0].markup
+    color = style.COLORS["aevb"].lower()
+    points = re.findall(rf'<use [^>]*style="([^"]*stroke: {color}[^"]*)"', markup)
+    assert ["fill-opacity: 0" in point for point in points] == [False, True]
+
+
 @pytest.mark.parametrize(("n_panels", "columns"), [(0, 1), (1, 1), (2, 2), (3, 3), (4, 2), (5, 3)])
 def test_no_panel_is_alone_in_its_row(n_panels, columns):
     assert images._columns(n_panels) == columns

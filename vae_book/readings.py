@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import vae_core as vc
-from vae_core.algorithms import ALGORITHMS
+from vae_core.algorithms import ALGORITHMS, autoencoder
 from vae_core.data import DataNotFound
 from vae_core.runs import MissingRunError, Run
 from vae_core.runs.config import RunConfig
@@ -70,6 +70,16 @@ def config_of(
     return RunConfig(**(fields | dict(settings)))
 
 
+def why_no_bound(algorithm: str) -> str:
+    """Why runs of an algorithm have no lower bound on log p(x) to draw; "" if they have one."""
+    bound = ALGORITHMS[algorithm].bound
+    if bound is None:
+        return "has no encoder and so no bound to draw: see Figure 3"
+    if bound is autoencoder.reconstruction:
+        return "reports a reconstruction, which is no bound on log p(x), so it is not drawn here"
+    return ""
+
+
 def with_bound(algorithms: Iterable[str]) -> list[str]:
     """Those of the algorithms that have a lower bound, and names that stand for none.
 
@@ -77,10 +87,10 @@ def with_bound(algorithms: Iterable[str]) -> list[str]:
         ValueError: none has; it says where their curves are.
     """
     algorithms = list(algorithms)
-    found = [a for a in algorithms if a not in ALGORITHMS or ALGORITHMS[a].bound is not None]
+    found = [a for a in algorithms if a not in ALGORITHMS or not why_no_bound(a)]
     if not found:
         raise ValueError(
-            f"algorithms={algorithms}: without an encoder there is no lower bound; take aevb or "
+            f"algorithms={algorithms}: {algorithms[0]} {why_no_bound(algorithms[0])}; take aevb or "
             "wake_sleep, or execute fig3_marginal_likelihood, which shows log p(x)"
         )
     return found
@@ -140,6 +150,12 @@ def longest(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> dict[Any, Ru
         if name not in best or rank(best[name]) < rank(run):
             best[name] = run
     return {name: best[name] for name in sorted(best)}
+
+
+def stored_of(datasets: Iterable[str]) -> list[Run]:
+    """The stored runs of these data sets."""
+    wanted = set(datasets)
+    return [run for run in vc.all_runs() if run.config.dataset in wanted]
 
 
 def runs_of(

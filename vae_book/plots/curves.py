@@ -13,6 +13,7 @@ from vae_book.plots.style import (
     PALE,
     Figure,
     color_of,
+    data_title,
     name_of,
     panel_size,
     svg_panel,
@@ -28,6 +29,7 @@ MOST_COLUMNS = 5  # of Figure 2; in more the numbers along the axes would run to
 MINIBATCH = "train_bound_minibatch"
 NOT_THE_WEIGHTS = {"log_marginal", "evals_per_decade", "n_samples"}  # at a number of samples
 LOG_MARGINAL = {"train": "train_log_marginal", "test": "test_log_marginal"}
+LONE = {"train": {"marker": "."}, "test": {"marker": "o", "markersize": 6, "mfc": "none"}}
 TRUTH = "the model at that point, by quadrature"
 
 
@@ -66,8 +68,8 @@ def _ours(axes, runs, columns):
             if not curves:
                 continue
             x, y = max(curves, key=lambda curve: curve[0][-1])
-            lone = "." if len(x) == 1 else None  # a run of one step
-            axes.plot(x, y, color=color, linestyle=DASHES[split], marker=lone)
+            lone = LONE[split] if len(x) == 1 else {}  # a run of one step
+            axes.plot(x, y, color=color, linestyle=DASHES[split], **lone)
             if len(curves) > 1:
                 seeds = np.stack([interpolate_log(*curve, x) for curve in curves])  # (seeds, n)
                 shared = np.isfinite(seeds).all(0)
@@ -180,7 +182,7 @@ def panel_title(config, *, with_points: bool = False) -> str:
     """What a panel shows, as HTML: data set, size, and the number of training images if asked."""
     points = f"{NTRAIN} = {config.n_train:,}, " if with_points else ""
     size = f"{NZ} = {config.latent_dim}"
-    return f"{config.spec.title}, {points}{size}"
+    return f"{data_title(config.spec)}, {points}{size}"
 
 
 def enter_the_print(runs) -> bool:

@@ -1,5 +1,6 @@
 """Pictures drawn by a model: manifolds, samples, reconstructions, walks and traversals."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from vae_book.words import counted
 
 RING = "#8c8c8c"  # on white and on black
 APART = 0.35  # between two labels in the latent plane
+MOST_CLASSES = len(CLASS_COLORS)  # that are labelled there, each with a colour of its own
+LONGEST_LABEL = 2  # characters that fit into a label
 
 
 def image_grid(images: Tensor, image_shape, n_columns: int, gap: int = 0) -> np.ndarray:
@@ -205,7 +208,9 @@ def traversal_figure(runs, n_dims: int = 10, n_steps: int = 12, reach: float = 2
 def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure:
     """The encoded test set in the latent plane, (n, 2), coloured by class where there are any.
 
-    The rings hold 39% and 86% of the prior: one and two standard deviations.
+    Colours go by the order of the labels, which stand at the classes' medians where there are few
+    of them, and short ones. The rings hold 39% and 86% of the prior: one and two standard
+    deviations.
     """
     z = latents.numpy()
     radius = max(2.2, float(np.abs(z).max()) * 1.05)
@@ -225,11 +230,14 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
         classes = labels.unique().tolist()
         clouds = {label: z[labels.numpy() == label] for label in classes}
         middles = np.stack([np.median(cloud, axis=0) for cloud in clouds.values()])
-        for (label, cloud), spot in zip(clouds.items(), apart(middles), strict=True):
-            axes.scatter(*cloud.T, color=CLASS_COLORS[label % 10], **style)
-            box = dict(boxstyle="circle,pad=0.15", fc="white", ec=CLASS_COLORS[label % 10], lw=1)
-            text = dict(ha="center", va="center", color="black", fontsize=9, fontweight="bold")
-            axes.annotate(label, spot, bbox=box, **text)
+        spots = apart(middles) if are_told(classes) else [None] * len(classes)
+        colors = itertools.cycle(CLASS_COLORS)
+        for (label, cloud), spot, color in zip(clouds.items(), spots, colors, strict=False):
+            axes.scatter(*cloud.T, color=color, **style)
+            if spot is not None:
+                box = dict(boxstyle="circle,pad=0.15", fc="white", ec=color, lw=1)
+                text = dict(ha="center", va="center", color="black", fontsize=9, fontweight="bold")
+                axes.annotate(label, spot, bbox=box, **text)
 
     alt = f"{len(z)} encoded test images in the latent plane. {_words(run)}."
     inside = float((np.linalg.norm(z, axis=1) < 2).mean())
@@ -237,6 +245,12 @@ def scatter_figure(run, latents: Tensor, labels: Tensor | None = None) -> Figure
     kept = dict(size=(330, 330), numbers=numbers, colors=256)
     panel = svg_panel(panel_title(run.config), draw, alt, **kept)
     return Figure([panel], 1, narrow=1)
+
+
+def are_told(classes: list[int]) -> bool:
+    """Whether labels are few and short enough to be written into the latent plane."""
+    longest = max(len(str(label)) for label in classes)
+    return len(classes) <= MOST_CLASSES and longest <= LONGEST_LABEL
 
 
 def apart(spots: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vae_book.plots import curves, paper
-from vae_book.plots.style import Figure, color_of, name_of
+from vae_book.plots.style import Figure, color_of, data_title, name_of
 from vae_book.readings import FREE_FIELDS, choice_of, longest, same_but
 from vae_core.runs import Run
 from vae_core.runs.config import RunConfig
@@ -96,7 +96,7 @@ def _panel(kind: Kind, runs: list[Run], stored: Iterable[Run]) -> dict:
     ]
     return {
         "title": curves.panel_title(config, with_points=kind.size == "n_train"),
-        "row": config.spec.title,
+        "row": data_title(config.spec),
         "size": f"{getattr(config, kind.size):,}",
         "axes": kind.axes_of(config) if printed and curves.enter_the_print(runs) else None,
         "curves": printed + [curve for curve in ours + others if curve["samples"]],

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from vae_book.plots import curves, paper
-from vae_book.plots.style import NTRAIN, NZ, name_of
+from vae_book.plots.style import NTRAIN, NZ, data_title, name_of
 from vae_book.plots.tables import Table, nats, power
 from vae_book.readings import CHOICE_HEAD, choice_of, choice_words, longest
 from vae_core.linear_gaussian import exact_log_marginal, linear_gaussian
@@ -136,7 +136,7 @@ def _distance(run, counts: np.ndarray) -> float:
 def _labels(run) -> list[str]:
     """The cells of a row below LABELS: what tells one run of Figure 3 from another."""
     config = run.config
-    labels = [config.spec.title, f"{config.n_train:,}", str(config.latent_dim)]
+    labels = [data_title(config.spec), f"{config.n_train:,}", str(config.latent_dim)]
     return [*labels, name_of(config.algorithm), str(config.seed)]
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vae_book.explorer import encoded_test
 from vae_book.plots.images import Fitted, fitted_gaussian
-from vae_book.plots.style import NZ
+from vae_book.plots.style import NZ, data_title
 from vae_book.plots.tables import Table, nats, power
 from vae_core.data import load_dataset
 
@@ -82,7 +82,8 @@ def strangeness_table(runs, found: dict[str, Where]) -> Table:
     rows = []
     for run in runs:
         config, (fitted, by_place) = run.config, found[run.key]
-        labels = [config.spec.title, str(config.latent_dim), power(run.curve["samples"][-1])]
+        samples = power(run.curve["samples"][-1])
+        labels = [data_title(config.spec), str(config.latent_dim), samples]
         offset = f"{fitted.mean.norm().item():.2f}"
         rows.append([*labels, offset, *(nats(by_place[place]) for place in PLACES)])
     header = ["Data", NZ, "samples", "distance of the mean code"]

@@ -10,7 +10,7 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass, field
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure as MplFigure
 from PIL import Image
 
 from vae_book.words import counted
+from vae_core.data.registry import DatasetSpec
 
 COLORS = {
     "aevb": "#0072B2",
@@ -42,6 +43,8 @@ DASHES = {"train": "-", "test": (0, (4, 2))}
 CLASS_COLORS = (
     "#CC6677 #5B4FC9 #C9B04A #117733 #56B4E9 #B0356F #44AA99 #999933 #AA4499 #8c8c8c"
 ).split()
+
+TALLEST = 1.5  # heights of a picture in widths of its column
 
 _INK = "#010203"  # stands for the page's text colour until the drawing is written
 _RC = {
@@ -91,6 +94,11 @@ def color_of(algorithm: str) -> str:
 def name_of(algorithm: str) -> str:
     """The name of an algorithm as readers see it: its own where it is not one of the book's."""
     return NAMES.get(algorithm, algorithm.replace("_", " "))
+
+
+def data_title(spec: DatasetSpec) -> str:
+    """The title of a data set as HTML; that of a file of one's own is the file's name."""
+    return escape(spec.title)
 
 
 @dataclass
@@ -231,7 +239,10 @@ def _clean_svg(svg: str, width: int) -> str:
 
 
 def png_panel(title: str, pixels: np.ndarray, alt: str, *, zoom: int = 1) -> Panel:
-    """A panel that shows grey levels in [0, 1], (height, width), as a PNG picture."""
+    """A panel that shows grey levels in [0, 1], (height, width), as a PNG picture.
+
+    One that is taller than TALLEST leaves some of its column empty.
+    """
     # 64 levels are below what an eye tells apart here and halve the file
     levels = np.round(np.clip(pixels, 0, 1) * 63).astype(np.uint8)
     image = Image.fromarray(levels, mode="L")
@@ -240,9 +251,11 @@ def png_panel(title: str, pixels: np.ndarray, alt: str, *, zoom: int = 1) -> Pan
     image.save(buffer, format="PNG", optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode()
     height, width = pixels.shape
+    share = TALLEST * width / height
+    narrow = f'style="max-width:{share:.1%}" ' if share < 1 else ""
     markup = (
         f'<img class="vc-pixels dark-light" width="{width * zoom}" height="{height * zoom}" '
-        f'src="data:image/png;base64,{data}">'
+        f'{narrow}src="data:image/png;base64,{data}">'
     )
     numbers = f"{height} x {width} pixels, {pixels.mean():.2f} ± {pixels.std():.2f}"
     return Panel(title, markup, alt, numbers)
@@ -260,7 +273,7 @@ def _compose(figure: Figure, width: int) -> str:
     for panel in [*figure.panels, ""]:
         if isinstance(panel, str):
             top, column = top + (cell * 1.0 if column else 0), 0
-            parts.append(f'<text x="10" y="{top + 14:.0f}">{plain(panel)}</text>')
+            parts.append(f'<text x="10" y="{top + 14:.0f}">{_as_svg(panel)}</text>')
             top += 22 if panel else 0
             continue
         if column == figure.columns:
@@ -268,7 +281,7 @@ def _compose(figure: Figure, width: int) -> str:
         x = column * cell
         size = f'width="{cell - 8:.0f}" height="{cell - 22:.0f}"'
         place = f'<svg x="{x:.0f}" y="{top + 18:.0f}" {size}'
-        parts.append(f'<text x="{x + 10:.0f}" y="{top + 13:.0f}">{plain(panel.title)}</text>')
+        parts.append(f'<text x="{x + 10:.0f}" y="{top + 13:.0f}">{_as_svg(panel.title)}</text>')
         parts.append(panel.markup.replace("<svg", place, 1))
         column += 1
     return (
@@ -282,4 +295,9 @@ def _compose(figure: Figure, width: int) -> str:
 
 def plain(html: str) -> str:
     """The text of a piece of HTML, without its tags."""
-    return re.sub(r"<[^>]*>", "", html)
+    return unescape(re.sub(r"<[^>]*>", "", html))
+
+
+def _as_svg(html: str) -> str:
+    """The text of a piece of HTML for an SVG element, which knows no HTML."""
+    return escape(plain(html), quote=False)

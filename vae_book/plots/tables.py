@@ -10,7 +10,7 @@ import numpy as np
 from vae_book.claims import contests
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
-from vae_book.plots.style import NZ, name_of, plain
+from vae_book.plots.style import NZ, data_title, name_of, plain
 from vae_book.readings import (
     CHOICE_HEAD,
     choice_of,
@@ -198,8 +198,8 @@ def choice_table(runs, algorithm: str, dataset: str, until: float = 1e6) -> Tabl
         rows.append([*choice_words(choice), *cells, nats(float(np.mean(found)))])
     best = list(nearest.values())
     rows.append(["each its own", "", "", *map(nats, best), nats(float(np.mean(best)))])
-    name = f"{name_of(algorithm)} on {dataset_spec(dataset).title}"
-    title = f"{name}: distance by choice, in nats"
+    name = f"{name_of(algorithm)} on {data_title(dataset_spec(dataset))}"
+    title = f"{plain(name)}: distance by choice, in nats"
     header = [f"{name}: {CHOICE_HEAD[0]}", *CHOICE_HEAD[1:]]
     drawn = {size: paper.fig2_curve(dataset, size, algorithm, "test") for size in sizes}
     stars = {size: " *" * _starts_outside(curve, until) for size, curve in drawn.items()}
@@ -238,9 +238,9 @@ def seeds_table(
             rows.append([*choice_words(choice), str(size), str(len(group)), *cells])
     if not rows:
         return None
-    name = f"{name_of(algorithm)} on {dataset_spec(dataset).title}"
+    name = f"{name_of(algorithm)} on {data_title(dataset_spec(dataset))}"
     header = [f"{name}: {CHOICE_HEAD[0]}", *CHOICE_HEAD[1:], NZ]
-    title = f"{name}: the test bound less the paper's, over seeds, in nats"
+    title = f"{plain(name)}: the test bound less the paper's, over seeds, in nats"
     return Table([*header, "seeds", *map(power, counts)], rows, title, n_text_columns=4)
 
 
@@ -262,8 +262,8 @@ def contest_table(runs) -> Table:
     header = ["Data", NZ, "Seed", "samples", "AEVB, nats", "samples needed"]
     rows = [
         [
-            *[dataset_spec(c.dataset).title, str(c.latent_dim), str(c.seed), power(c.samples)],
-            *[in_words(c.lead), _share(c.share)],
+            *[data_title(dataset_spec(c.dataset)), str(c.latent_dim), str(c.seed)],
+            *[power(c.samples), in_words(c.lead), _share(c.share)],
         ]
         for c in contests(runs)
     ]
@@ -277,7 +277,7 @@ def _experiment(run) -> tuple[str, int, str]:
 
 def labels(dataset: str, latent_dim: int, algorithm: str) -> list[str]:
     """The cells of a table that tell an experiment: data set, latent size, algorithm."""
-    return [dataset_spec(dataset).title, str(latent_dim), name_of(algorithm)]
+    return [data_title(dataset_spec(dataset)), str(latent_dim), name_of(algorithm)]
 
 
 def _share(share: float) -> str:

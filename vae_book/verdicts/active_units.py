@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vae_book.plots.style import NZ
+from vae_book.plots.style import NZ, data_title
 from vae_book.plots.tables import Table, nats, power
 from vae_book.studies import of_stored
 from vae_core.data import dataset_spec
@@ -17,7 +17,7 @@ def active_table(study: Sequence[Mapping[str, Any]], runs: Iterable[Run]) -> Tab
     """
     rows = [
         [
-            dataset_spec(row["dataset"]).title,
+            data_title(dataset_spec(row["dataset"])),
             str(row["latent_dim"]),
             power(row["samples"]),
             str(row["active"]),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from vae_book.plots import paper
-from vae_book.plots.style import NZ
+from vae_book.plots.style import NZ, data_title
 from vae_book.plots.tables import Table, compare, nats, power
 from vae_book.verdicts.verdict import OUTCOMES, Verdict
 from vae_core.data import dataset_spec
@@ -47,7 +47,7 @@ def bound_card(runs: Iterable[Run]) -> Table | None:
         curve, end = paper.fig2_of(run), float(run.curve["samples"][-1])
         end = min(end, float(curve.samples[-1])) if curve else end
         (found,) = compare([run], at=[end])
-        title = f"{dataset_spec(found.dataset).title}, {NZ} = {found.latent_dim}"
+        title = f"{data_title(dataset_spec(found.dataset))}, {NZ} = {found.latent_dim}"
         theirs = nats(found.paper) if curve else "not in its Figure 2"
         off = nats(found.difference, signed=True)
         body.append([title, theirs, nats(found.ours), off, power(end)])

@@ -8,7 +8,7 @@ import numpy as np
 from vae_book.claims import AXIS_END
 from vae_book.plots import paper
 from vae_book.plots.curves import group_runs
-from vae_book.plots.style import NZ, name_of, plain
+from vae_book.plots.style import NZ, data_title, name_of, plain
 from vae_book.plots.tables import Table, above_the_paper, labels, mean_and_sd, nats, power
 from vae_book.readings import (
     CHOICE_HEAD,
@@ -209,4 +209,4 @@ def _step_and_products(run: Run) -> tuple[float, int, str]:
 
 
 def _title(dataset: str, algorithm: str, latent_dim: int) -> str:
-    return f"{name_of(algorithm)} on {dataset_spec(dataset).title}, {NZ} = {latent_dim}"
+    return f"{name_of(algorithm)} on {data_title(dataset_spec(dataset))}, {NZ} = {latent_dim}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from vae_book.claims import PLATEAU_FROM, PLATEAU_NATS, bounds_at, crossing
 from vae_book.plots.curves import group_runs
-from vae_book.plots.style import NTRAIN, NZ, name_of
+from vae_book.plots.style import NTRAIN, NZ, data_title, name_of
 from vae_book.plots.tables import Note, Table, compare, nats, power
 from vae_book.verdicts.figure2 import judged_at
 from vae_book.verdicts.verdict import OUTCOMES, Verdict
@@ -38,7 +38,7 @@ def size_table(runs: Iterable[Run]) -> Table:
         samples = judged_at(group)
         bounds = bounds_at(group, samples)
         rows += [
-            [group[0].config.spec.title, power(samples), str(dim), nats(bound)]
+            [data_title(group[0].config.spec), power(samples), str(dim), nats(bound)]
             for dim, bound in bounds.items()
         ]
     return Table(["Data", "samples", NZ, "AEVB, test bound"], rows, "Test bounds by size", 2)
@@ -76,7 +76,7 @@ def variance_table(runs: Iterable[Run]) -> Table:
         except (MissingRunError, DataNotFound):
             continue
         c = run.config
-        labels = [c.spec.title, name_of(c.algorithm), str(c.latent_dim), str(c.seed)]
+        labels = [data_title(c.spec), name_of(c.algorithm), str(c.latent_dim), str(c.seed)]
         rows.append([*labels, nats(variance, digits=4)])
     header = ["Data", "Algorithm", NZ, "Seed", "variance, nats²"]
     return Table(header, rows, "Variance of the estimated test bound", 2)
@@ -113,6 +113,7 @@ def order_table(runs: Sequence[Run]) -> Table:
     for _, group in sorted(groups.items()):
         ranked = sorted(group, key=end, reverse=True)
         order = ", ".join(f"{name_of(r.config.algorithm)} {nats(end(r))}" for r in ranked)
-        rows.append([group[0].config.spec.title, f"{group[0].config.n_train:,}", order])
+        data = data_title(group[0].config.spec)
+        rows.append([data, f"{group[0].config.n_train:,}", order])
     header = ["Data", NTRAIN, "Test images, log <i>p</i>(<i>x</i>), best first"]
     return Table(header, rows, "The order of the algorithms", len(header))
