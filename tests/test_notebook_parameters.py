@@ -52,6 +52,8 @@ def test_a_notebook_copes(name, values, expected, tmp_path, monkeypatch):
 
 OF_THE_BOOK = {
     "figures/fig2_lower_bound": {"latent_dims": [2]},
+    "figures/fig3_marginal_likelihood": {"n_trains": [100], "algorithms": ["aevb"]}
+    | {"n_samples": 500, "n_points": 10, "n_bracket_points": 5, "bias_latent_dims": [2]},
     "figures/fig4_manifold": {"grid_size": 2},
     "reproducibility/ambiguities": {"hidden": None},
 }

@@ -213,9 +213,10 @@
         samples[i] > 0 ? [`${px(samples[i]).toFixed(1)},${py(v).toFixed(1)}`] : []);
       const isSeed = (c) => isOurs(c) && !c.step && c.algorithm === algorithm && c.split === split;
       const ours = shown.filter(isSeed).length > 1 ? "vl-seed" : "vl-ours";
-      if (points.length === 1) { // one evaluation is a point
+      if (points.length === 1) { // one evaluation is a point, hollow on test images
         const [x, y] = points[0].split(","), color = this.data.algorithms[algorithm][1];
-        return `<circle cx="${x}" cy="${y}" r="2.5" fill="${color}"/>`;
+        const look = split === "test" ? `r="3.5" fill="none" stroke="${color}"` : `r="2.5" fill="${color}"`;
+        return `<circle cx="${x}" cy="${y}" ${look}/>`;
       }
       return `<polyline class="${paper ? "vl-paper" : step ? "vl-other" : ours}"
         points="${points.join(" ")}" stroke="${this.data.algorithms[algorithm][1]}"
