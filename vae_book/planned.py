@@ -7,6 +7,7 @@ trains nothing: what is listed is what the notebook itself asks for.
 
 import contextlib
 import io
+import itertools
 import os
 import re
 import threading
@@ -35,7 +36,8 @@ class _Untrained:
 def missing_runs(notebook: str | Path, values: Mapping[str, Any]) -> list[Any]:
     """The RunConfigs that the notebook, executed with these values, would train.
 
-    None of a notebook without a cell tagged `plan`.
+    None of a notebook without a cell tagged `plan`, where each combination of the values has to be
+    a run that there can be.
 
     Raises:
         ParameterError: a run that there cannot be; names notebook, parameter, value and remedy.
@@ -50,13 +52,35 @@ def missing_runs(notebook: str | Path, values: Mapping[str, Any]) -> list[Any]:
         _check_settings(values.get("settings") or {}, declared)
         if steps := _steps(notebook, values):
             return _asked_for(steps, Path(notebook).resolve().parent)
-        RunConfig(**{name: values[name] for name in values.keys() & fields.keys()})
+        for chosen in _combinations(declared, values, plural):
+            RunConfig.model_validate(chosen, strict=True)
         return []
     except (ValueError, DataNotFound, SyntaxError) as error:
         told = one_line(error)
         for name, field in plural.items():
             told = re.sub(rf"\b{field}=", f"{name}=", told)
         raise ParameterError(f"{notebook}: {told}") from None
+
+
+def _combinations(
+    declared: Mapping[str, Parameter], values: Mapping[str, Any], plural: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """The fields of each run that a notebook's parameters stand for, where it has no plan.
+
+    A value that is empty or 0 by default leaves its field to the notebook.
+    """
+    from vae_core.runs.config import RunConfig
+
+    grid: dict[str, list] = {}
+    for name, parameter in declared.items():
+        value = values.get(name, parameter.value)
+        is_open = not parameter.value and value == parameter.value
+        if not is_open and (field := plural.get(name, name)) in RunConfig.model_fields:
+            grid[field] = value if name in plural else [value]
+    grid |= {field: [value] for field, value in (values.get("settings") or {}).items()}
+    for chosen in itertools.product(*grid.values()):
+        fields = dict(zip(grid, chosen, strict=True))
+        yield {n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()}
 
 
 def _check_lists(lists: Mapping[str, list]) -> None:
