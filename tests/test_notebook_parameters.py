@@ -74,5 +74,5 @@ def test_results_of_other_data_sets_than_those_asked_for_are_not_shown(name, val
 @pytest.mark.parametrize("name", ["fig4_manifold", "fig5_samples"])
 def test_the_pages_of_pictures_draw_models_of_aevb_alone(name):
     settings = declared_parameters(BOOK / f"figures/{name}.ipynb")["settings"]
-    with pytest.raises(ParameterError, match="algorithm is the notebook's own, leave it out"):
+    with pytest.raises(ParameterError, match="the notebook itself sets algorithm, leave it out"):
         settings.check({"algorithm": "mcem"})

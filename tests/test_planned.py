@@ -54,10 +54,10 @@ def test_a_notebook_with_a_store_of_its_own_plans_its_own_runs():
 @pytest.mark.parametrize(
     ("name", "pair", "words"),
     [
-        ("rivals", "n_steps=1_000_000_000_000", r"rivals.ipynb: n_steps=\d+ is not 1 to 50,000"),
-        ("own_data", "n_samples=1_000_000_000_000", "own_data.ipynb: .* is not 1 to 1,000,000"),
-        ("estimators", "n_samples=10_000_000_000_000", "n_samples=.* is not 1 to 1,000,000"),
-        ("autoencoder", "n_samples=1_000_001", "n_samples=.* is not 1 to 1,000,000"),
+        ("rivals", "n_steps=1_000_000_000_000", r"rivals.ipynb: n_steps=\d+ must be 1 to 50,000"),
+        ("own_data", "n_samples=1_000_000_000_000", "own_data.ipynb: .* must be 1 to 1,000,000"),
+        ("estimators", "n_samples=10_000_000_000_000", "n_samples=.* must be 1 to 1,000,000"),
+        ("autoencoder", "n_samples=1_000_001", "n_samples=.* must be 1 to 1,000,000"),
         ("estimators", "seed=-1", "estimators.ipynb: seed=-1: .* greater than or equal to 0"),
         (
             "fig3",
