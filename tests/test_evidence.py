@@ -151,6 +151,7 @@ def test_the_findings_are_those_of_the_runs():
     misses = found["Not every curve matches, or reaches far enough"]
     assert misses.text.startswith("After ten million samples 1 of the 18 curves")
     assert "after a hundred million 0 of the 0 that reach that far" in misses.text
+    assert "goes on to 250 million, and our curves stop at 10" in misses.text
     assert misses.text.endswith("In Figure 3, 0 of 12 curves end more than 1.5 nats off.")
     assert misses.number == "17 of 18"
     plateau = found["Wake-sleep’s plateau on faces has a cause"]
